@@ -1,0 +1,54 @@
+"""The command line, `python -m engine …`: whatever a page can do, it can do.
+
+Exit codes: 0 done, 2 bad input (one line on standard error says what to do), 1 anything else.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+
+from engine.commands import adapters, chat, data, doctor, feedback, runs, train
+from engine.commands.output import FailureWithResult, json_only
+from engine.errors import DISK_FULL, StudioError, is_disk_full
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="python -m engine", description="The studio's command line.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for group in (doctor, chat, data, train, adapters, runs, feedback):
+        group.add(commands)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=os.environ.get("LOGLEVEL", "WARNING"), stream=sys.stderr)
+    try:
+        with json_only(arguments.json) as write:
+            try:
+                write(arguments.run(arguments))
+            except FailureWithResult as error:
+                write(error.result)
+                raise
+        return 0
+    except StudioError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if is_disk_full(error):
+            print(DISK_FULL, file=sys.stderr)
+        elif os.environ.get("LOGLEVEL") == "DEBUG":
+            traceback.print_exc()
+        else:
+            print(f"This went wrong: {error}. Set LOGLEVEL=DEBUG to see where.", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The one database: conversations and feedback. SQLite in WAL mode by default, any SQLAlchemy URL otherwise.
+
+Tables belong to the modules that use them and hang on `Base`; a commit that returns is on disk.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+
+from sqlalchemy import DateTime, Engine, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+from engine.settings import settings
+
+
+class Base(DeclarativeBase):
+    """Parent of every table."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, always with its time zone; SQLite forgets the zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
+        """Called by SQLAlchemy for each value read."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def session() -> Session:
+    """A new session on the configured database: ``with session() as db, db.begin(): …``."""
+    url = settings().database_url or f"sqlite:///{settings().var / 'studio.db'}"
+    _create_tables(url, len(Base.metadata.tables))
+    return Session(_engine(url), expire_on_commit=False)
+
+
+@cache
+def _create_tables(url: str, known: int) -> None:
+    """Create what is missing; asked again only when another module has brought tables of its own (`known` has grown)."""
+    Base.metadata.create_all(_engine(url))
+
+
+@cache
+def _engine(url: str) -> Engine:
+    engine_ = create_engine(url)
+    if engine_.dialect.name == "sqlite":
+        event.listen(engine_, "connect", _prepare_sqlite)
+    return engine_
+
+
+def _prepare_sqlite(connection, _record) -> None:
+    # the waiting time comes first: switching to WAL itself needs the lock (https://sqlite.org/wal.html)
+    connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # an acknowledged row survives a power cut too
+    connection.execute("PRAGMA foreign_keys=ON")

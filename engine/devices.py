@@ -1,0 +1,62 @@
+"""What this machine has and how much of it is free, asked of NVML and the operating system.
+
+Never imports torch: a page that shows memory must not load a deep-learning library, nor take a CUDA context.
+"""
+
+import platform
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Device:
+    """One place where a model can sit. Sizes in bytes."""
+
+    name: str
+    """`cuda:0`, `mps` or `cpu`."""
+    label: str
+    """What its maker calls it."""
+    total: int
+    free: int
+
+
+def devices() -> list[Device]:
+    """GPUs first, the CPU last. GPU order is NVML's, which is PCI bus order."""
+    return [*_nvidia(), *_apple(), _cpu()]
+
+
+def has_cuda() -> bool:
+    """Whether an NVIDIA driver reports a GPU."""
+    return bool(_nvidia())
+
+
+def _cpu() -> Device:
+    memory = psutil.virtual_memory()
+    return Device("cpu", f"{psutil.cpu_count()} × {platform.machine()}", memory.total, memory.available)
+
+
+def _apple() -> list[Device]:
+    if platform.system() != "Darwin" or platform.machine() != "arm64":
+        return []
+    memory = psutil.virtual_memory()  # Apple silicon's GPU shares the machine's memory
+    return [Device("mps", "Apple GPU", memory.total, memory.available)]
+
+
+def _nvidia() -> list[Device]:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver, or no permission: no GPU for us
+        return []
+    try:
+        return [_nvidia_device(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _nvidia_device(pynvml, index: int) -> Device:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return Device(f"cuda:{index}", str(pynvml.nvmlDeviceGetName(handle)), int(memory.total), int(memory.free))

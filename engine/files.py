@@ -1,0 +1,61 @@
+"""Names that become paths, and files that appear whole.
+
+Every name from outside passes `check_name` before it touches a path; every file that another process may read is written
+under a temporary name in the same folder and renamed.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput
+
+NAME = re.compile(r"\w[\w.-]{0,79}")
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it is a plain one: letters of any script, digits, `_`, `-` and `.`, at most 80.
+
+    Raises:
+        BadInput: the name could leave its folder, hide a file, or is too long.
+    """
+    if not NAME.fullmatch(name) or ".." in name or name.endswith("."):
+        raise BadInput(
+            "“{name}” cannot be a name: use letters, digits, - and _, at most 80 of them, starting with a letter or digit.",
+            name=name[:100],
+        )
+    return name
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` so that a reader sees the old file or the new one, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_text` for a JSON document."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON document at `path`."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

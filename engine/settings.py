@@ -1,0 +1,112 @@
+"""Every setting of the studio, read from `STUDIO_*` environment variables or a `.env` file in the working folder.
+
+Settings say where things are written and how the machine may be used; what a person chooses on a page is not kept here.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The description of each field is what README's settings table says; a test keeps the two alike."""
+
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", env_file=".env", extra="ignore")
+
+    home: Path = Field(ROOT, description="Folder that holds `knowledge_bases/`, `lora_store/` and `var/`.")
+    database_url: str | None = Field(
+        None,
+        description="Any SQLAlchemy URL; by default SQLite in `var/studio.db`. PostgreSQL needs its driver installed.",
+    )
+    default_model: str = Field(
+        "starter", description="The chat model: `starter`, a folder's name under `var/models/`, a path, or a hub id."
+    )
+    model_folders: list[Path] = Field(
+        [], description="More folders whose subfolders are offered as models (JSON list)."
+    )
+    trusted_models: list[str] = Field(
+        [], description="Models allowed to run code of their own (`trust_remote_code`), by name (JSON list)."
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Weights' type; `auto` takes bfloat16 where the GPU has it, float16 on other GPUs, float32 on CPU.",
+    )
+    quantization: Literal["none", "4bit", "8bit"] = Field(
+        "none", description="Shrink the base model's weights with bitsandbytes (NVIDIA GPUs only)."
+    )
+    device_map: str = Field(
+        "auto",
+        description="Where layers go: `auto`, `balanced`, `sequential`, or one device such as `cuda:0` or `cpu`.",
+    )
+    max_memory: dict[str, str] = Field(
+        {},
+        description='Most memory the model may take on each device, such as `{"0": "10GiB", "cpu": "30GiB"}` (JSON).',
+    )
+    disk_offload: bool = Field(
+        False,
+        description="Let layers that fit nowhere else be read from disk for every token: it works, and is very slow.",
+    )
+    host_memory_gib: float | None = Field(
+        None,
+        description="Memory that loaded models may take together, in GiB; by default 80 % of what is free at start.",
+    )
+    openai_base_url: str | None = Field(
+        None,
+        description="An OpenAI-compatible server to chat with (vLLM, SGLang, llama.cpp, Ollama), such as `http://127.0.0.1:8000/v1`.",
+    )
+    openai_api_key: str | None = Field(
+        None, description="The key sent to `STUDIO_OPENAI_BASE_URL`, and to no other server."
+    )
+    import_folder: Path | None = Field(
+        None,
+        description="Folder whose files the Datasets page may import by path; by default only uploads are taken there.",
+    )
+    stop_grace_seconds: float = Field(
+        60.0, description="How long a stopped run may take to finish its step and save before its processes are ended."
+    )
+
+    @property
+    def var(self) -> Path:
+        """Everything written at run time that is neither a knowledge base nor an adapter."""
+        return self._folder("var")
+
+    @property
+    def lora_store(self) -> Path:
+        """One folder an adapter."""
+        return self._folder("lora_store")
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self._folder("var/runs")
+
+    @property
+    def datasets(self) -> Path:
+        """One folder a dataset."""
+        return self._folder("var/datasets")
+
+    @property
+    def presets(self) -> Path:
+        """Saved training forms, one YAML file each."""
+        return self._folder("var/presets")
+
+    @property
+    def models(self) -> Path:
+        """Local models, one folder each."""
+        return self._folder("var/models")
+
+    def _folder(self, name: str) -> Path:
+        folder = self.home.resolve() / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once. Tests that change the environment call `settings.cache_clear()`."""
+    return Settings()  # pyright: ignore[reportCallIssue]  (every field comes from the environment)
