@@ -40,10 +40,17 @@ def session() -> Session:
     return Session(_engine(url), expire_on_commit=False)
 
 
+# taken before looking what is missing: threads and processes that start together must not create the same table twice
+_CREATION_LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(20261130)"}
+
+
 @cache
 def _create_tables(url: str, known: int) -> None:
     """Create what is missing; asked again only when another module has brought tables of its own (`known` has grown)."""
-    Base.metadata.create_all(_engine(url))
+    with _engine(url).begin() as connection:
+        if lock := _CREATION_LOCK.get(connection.dialect.name):
+            connection.exec_driver_sql(lock)
+        Base.metadata.create_all(connection)
 
 
 @cache
@@ -60,3 +67,5 @@ def _prepare_sqlite(connection, _record) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")  # an acknowledged row survives a power cut too
     connection.execute("PRAGMA foreign_keys=ON")
+    # SQLite's own knows A to Z alone, and a search must find É and Я too
+    connection.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)

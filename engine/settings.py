@@ -1,4 +1,4 @@
-"""Every setting of the studio, read from `STUDIO_*` environment variables or a `.env` file in the working folder.
+"""Every setting of the studio, read from `STUDIO_*` environment variables or the `.env` file beside Home.py.
 
 Settings say where things are written and how the machine may be used; what a person chooses on a page is not kept here.
 """
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """The description of each field is what README's settings table says; a test keeps the two alike."""
 
-    model_config = SettingsConfigDict(env_prefix="STUDIO_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="STUDIO_", env_file=ROOT / ".env", extra="ignore")
 
     home: Path = Field(ROOT, description="Folder that holds `knowledge_bases/`, `lora_store/` and `var/`.")
     database_url: str | None = Field(

@@ -1,0 +1,26 @@
+"""The studio's front door: `streamlit run Home.py --server.port 6006`. Sets the frame and hands over to a page."""
+
+import streamlit as st
+
+from pages.shared import frame
+from pages.shared.i18n import language, t
+
+st.set_page_config(page_title="Studio", page_icon=":material/school:", layout="wide")
+language()
+
+pages = {
+    "": [st.Page("pages/home/dashboard.py", title=t("Home"), icon=":material/home:", default=True)],
+    t("Talk"): [
+        st.Page("pages/chat/chat.py", title=t("Chat"), icon=":material/forum:", url_path="chat"),
+        st.Page("pages/chat/feedback.py", title=t("Feedback"), icon=":material/thumbs_up_down:", url_path="feedback"),
+    ],
+    t("Teach"): [
+        st.Page("pages/data/datasets.py", title=t("Datasets"), icon=":material/dataset:", url_path="datasets"),
+        st.Page("pages/train/lora.py", title=t("LoRA training"), icon=":material/model_training:", url_path="lora"),
+        st.Page("pages/train/runs.py", title=t("Runs"), icon=":material/monitoring:", url_path="runs"),
+    ],
+}
+page = st.navigation(pages)
+frame.person()
+frame.sidebar()
+page.run()

@@ -1,0 +1,59 @@
+"""`doctor` looks at the machine and changes nothing; `starters` makes the starter models' folders."""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from dataclasses import asdict
+from typing import Any
+
+from engine.commands.output import add_command, say
+
+PACKAGES = ("streamlit", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "sqlalchemy")
+
+
+def add(commands) -> None:
+    """Add the parsers."""
+    add_command(commands, "doctor", doctor, "show versions, devices, starter models and whether folders can be written")
+    add_command(commands, "starters", starters, "make the starter models' folders from their packages")
+
+
+def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What this installation is made of."""
+    from engine.devices import devices
+    from engine.models.catalog import STARTER
+    from engine.settings import settings
+
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        versions[package] = importlib.metadata.version(package)
+    folders = [settings().var, settings().lora_store, settings().runs, settings().datasets, settings().models]
+    result = {
+        "versions": versions,
+        "devices": [asdict(device) for device in devices()],
+        "starters": {
+            "chat": (settings().models / STARTER / "config.json").exists(),
+            "embedding": False,
+            "image": False,
+        },
+        "writable": {str(folder): os.access(folder, os.W_OK) for folder in folders},
+    }
+    say("Versions:  " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+    for device in devices():
+        say(
+            f"Device:    {device.name}, {device.label}, {device.free / 2**30:.1f} of {device.total / 2**30:.1f} GiB free"
+        )
+    say("Starter:   " + ("chat model ready" if result["starters"]["chat"] else "chat model missing: run `make setup`"))
+    for folder, writable in result["writable"].items():
+        say(f"Folder:    {folder}" + ("" if writable else " CANNOT BE WRITTEN"))
+    return result
+
+
+def starters(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make the starter chat model's folder if it is missing."""
+    from engine.models.starter import materialise
+
+    folder = materialise()
+    say(f"The starter chat model is ready in {folder}.")
+    return {"chat": str(folder)}

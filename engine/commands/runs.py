@@ -1,0 +1,137 @@
+"""`runs`: what was started in the background, how far it is, its log; stop it, resume it. Also the worker's own entry."""
+
+import argparse
+import contextlib
+import sys
+import time
+from typing import Any
+
+from engine.commands.output import FailureWithResult, add_command, add_group, say
+from engine.runs import Run, list_runs, open_run
+from engine.runs.run import ENDED
+
+
+def add(commands) -> None:
+    """Add the parsers."""
+    group = add_group(commands, "runs", "list, show, stop and resume background runs")
+    add_command(group, "list", list_, "list the runs")
+    for name, function, help_ in (
+        ("show", show, "show how far a run is"),
+        ("logs", logs, "print a run's log"),
+        ("stop", stop, "stop a run: it finishes its step and saves"),
+        ("resume", resume, "go on with a run from its last checkpoint"),
+    ):
+        parser = add_command(group, name, function, help_)
+        parser.add_argument("id", metavar="ID")
+        if name == "resume":
+            parser.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+    # what jobs start; a person has no use for it
+    worker = commands.add_parser("work")
+    worker.add_argument("id")
+    worker.set_defaults(run=work, json=False)
+
+
+def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """All runs, newest first."""
+    documents = [describe(run) for run in list_runs()]
+    for document in documents:
+        say(
+            f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {document['adapter'] or ''}"
+        )
+    if not documents:
+        say("No runs yet.")
+    return documents
+
+
+def show(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One run."""
+    document = describe(open_run(arguments.id))
+    for key, value in document.items():
+        if value is not None:
+            say(f"{key}: {value}")
+    return document
+
+
+def logs(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The end of a run's log."""
+    run = open_run(arguments.id)
+    log = run.log_tail(1000)
+    say(log)
+    return {"run": run.id, "log": log}
+
+
+def stop(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Stop and wait for the end."""
+    from engine.jobs import local
+
+    run = open_run(arguments.id)
+    local.stop(run)
+    say(f"Run {run.id} is {run.status().state}.")
+    return describe(run)
+
+
+def resume(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Go on from the newest complete checkpoint."""
+    from engine.jobs import local
+
+    run = open_run(arguments.id)
+    local.resume(run)
+    say(f"Run {run.id} goes on.")
+    return follow(run) if arguments.wait else describe(run)
+
+
+def work(arguments: argparse.Namespace) -> None:
+    """The leading process of a run."""
+    from engine.jobs.worker import work as work_
+
+    work_(arguments.id)
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """The JSON document of one run."""
+    status = run.status()
+    return {
+        "run": run.id,
+        "status": status.state,
+        "step": status.step,
+        "max_steps": status.max_steps,
+        "adapter": status.adapter,
+        "loss": status.loss,
+        "command": run.command(),
+        "message": status.message,
+        "seconds_left": status.seconds_left,
+        "world_size": status.world_size,
+        "sharding": status.sharding,
+        "path": str(run.path),
+    }
+
+
+def follow(run: Run) -> dict[str, Any]:
+    """Show a progress bar until the run ends; Ctrl-C asks it to stop and waits for that.
+
+    Raises:
+        FailureWithResult: the run ended any other way than finished.
+    """
+    from tqdm import tqdm
+
+    with tqdm(desc=run.kind, unit="step", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+        while (status := run.status()).state not in ENDED:
+            bar.total = status.max_steps or None
+            bar.set_postfix_str(f"loss {status.loss:.4f}" if status.loss is not None else "", refresh=False)
+            bar.n = status.step
+            bar.refresh()
+            try:
+                time.sleep(0.5)
+            except KeyboardInterrupt:
+                run.request_stop()
+                with contextlib.suppress(KeyboardInterrupt):
+                    say("Stopping after this step; Ctrl-C again leaves it to itself.")
+                    continue
+    document = describe(run)
+    if document["status"] != "finished":
+        reason = status.message or f"`python -m engine runs resume {run.id}` goes on with it."
+        raise FailureWithResult(
+            "Run {run} is {state}: {reason}", document, run=run.id, state=document["status"], reason=reason
+        )
+    say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
+    return document

@@ -1,0 +1,67 @@
+"""The leading process of a run: `python -m engine work RUN_ID`, started by `engine.jobs.local` and not by hand.
+
+Holds the run's lock for its whole life, runs the recipe that the spec names, and writes the ending.
+"""
+
+import os
+import time
+import traceback
+
+import psutil
+
+from engine.errors import DISK_FULL, Failure, StudioError, is_disk_full
+from engine.runs import Run, lock, open_run
+from engine.training.checkpoints import remove_incomplete
+from engine.training.specs import SftSpec
+
+LOCK_VARIABLE = "STUDIO_RUN_LOCK"
+
+
+def work(run_id: str) -> None:
+    """Run to the end, whatever the end is.
+
+    Raises:
+        Failure: the run failed, for the reason its status tells.
+    """
+    run = open_run(run_id)
+    _hold_lock(run)
+    process = psutil.Process()
+    run.update(state="running", started=time.time(), process=(process.pid, process.create_time()))
+    try:
+        _recipe(run)
+    except Exception as error:
+        traceback.print_exc()
+        remove_incomplete(run.checkpoints)  # on a full disk this makes the room the ending needs
+        message = _explain(error)
+        run.update(state="failed", ended=time.time(), message=message)
+        raise Failure(message.replace("{", "{{").replace("}", "}}")) from error
+    status = run.status()
+    stopped = run.stop_requested() and status.step < status.max_steps
+    run.update(state="stopped" if stopped else "finished", ended=time.time())
+
+
+def _recipe(run: Run) -> None:
+    from engine.training.sft import train_sft
+
+    train_sft(SftSpec.model_validate(run.spec()), run)
+
+
+def _hold_lock(run: Run) -> None:
+    """Keep the lock that the starter took and handed down; it lives as long as this process."""
+    inherited = os.environ.pop(LOCK_VARIABLE, None)
+    if inherited is not None:
+        os.set_inheritable(int(inherited), False)
+    elif lock.acquire(run.lock) is None:
+        raise Failure("The run {run} is going on already.", run=run.id)
+
+
+def _explain(error: Exception) -> str:
+    import torch
+
+    if isinstance(error, StudioError):
+        return str(error)
+    if is_disk_full(error):
+        return DISK_FULL
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "Out of memory: lower the batch size or the max length, or switch gradient checkpointing on."
+    return f"It failed with {type(error).__name__}: {str(error)[:300]}; the log has the trace."

@@ -1,0 +1,1 @@
+"""Chat models: which there are (`catalog`), how they get into memory (`loader`), and who may use them (`host`)."""

