@@ -3,6 +3,9 @@
 Tables belong to the modules that use them and hang on `Base`; a commit that returns is on disk.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 
@@ -33,11 +36,30 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+_turn = threading.Lock()
+
+
 def session() -> Session:
-    """A new session on the configured database: ``with session() as db, db.begin(): …``."""
+    """A new session on the configured database, for reading: ``with session() as db: …``."""
     url = settings().database_url or f"sqlite:///{settings().var / 'studio.db'}"
     _create_tables(url, len(Base.metadata.tables))
     return Session(_engine(url), expire_on_commit=False)
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """A session for reading and writing, committed at the end: ``with writing() as db: …``. Not to be nested.
+
+    On SQLite it holds the write lock from the start, as a transaction that has read is refused at once when it wants to
+    write after another has written. The threads of this process take turns: SQLite lets the waiting try again at random,
+    and one of twenty may wait many times as long as the others.
+    """
+    with session() as db:
+        sqlite = db.get_bind().dialect.name == "sqlite"
+        with _turn if sqlite else nullcontext(), db.begin():
+            if sqlite:
+                db.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield db
 
 
 # taken before looking what is missing: threads and processes that start together must not create the same table twice

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import JSON, ForeignKey, ScalarSelect, or_, select, update
+from sqlalchemy import JSON, ForeignKey, ScalarSelect, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from engine.database import Base, UtcTime, now, session
+from engine.database import Base, UtcTime, now, session, writing
 from engine.errors import BadInput
 
 Role = Literal["system", "user", "assistant"]
@@ -87,7 +87,7 @@ def create(owner: str, title: str = "", settings: dict[str, Any] | None = None) 
         title: at most `TITLE_LENGTH` characters are kept.
         settings: what the page wants to find again, ready for JSON.
     """
-    with session() as db, db.begin():
+    with writing() as db:
         row = ConversationRow(owner=owner, title=_shorten(title), settings=settings or {})
         db.add(row)
         db.flush()
@@ -121,20 +121,20 @@ def rename(owner: str, conversation_id: int, title: str) -> None:
     """Give a conversation another title; an empty one is refused."""
     if not title.strip():
         raise BadInput("A conversation needs a title.")
-    with session() as db, db.begin():
-        _claim(db, owner, conversation_id).title = _shorten(title)
+    with writing() as db:
+        _own(db, owner, conversation_id).title = _shorten(title)
 
 
 def save_settings(owner: str, conversation_id: int, settings: dict[str, Any]) -> None:
     """Replace a conversation's settings."""
-    with session() as db, db.begin():
-        _claim(db, owner, conversation_id).settings = settings
+    with writing() as db:
+        _own(db, owner, conversation_id).settings = settings
 
 
 def delete(owner: str, conversation_id: int) -> None:
     """Remove a conversation and its messages; feedback about them stays."""
-    with session() as db, db.begin():
-        db.delete(_claim(db, owner, conversation_id))  # the database takes the messages along
+    with writing() as db:
+        db.delete(_own(db, owner, conversation_id))  # the database takes the messages along
 
 
 def add_message(
@@ -159,8 +159,8 @@ def add_message(
     """
     if role not in get_args(Role):
         raise BadInput("A message's role is system, user or assistant.")
-    with session() as db, db.begin():
-        conversation = _claim(db, owner, conversation_id)
+    with writing() as db:
+        conversation = _own(db, owner, conversation_id)
         if parent_id is not None:
             _check_parent(db, conversation_id, parent_id)
         row = MessageRow(
@@ -179,8 +179,8 @@ def add_message(
 
 def update_message(owner: str, message_id: int, content: str | None = None, meta: dict[str, Any] | None = None) -> None:
     """Replace a message's text or meta; None leaves it. For a reply that is saved while it streams."""
-    with session() as db, db.begin():
-        _claim(db, owner, _conversation_of(message_id))
+    with writing() as db:
+        _own(db, owner, _conversation_of(message_id))
         row = db.get_one(MessageRow, message_id)
         row.content = row.content if content is None else content
         row.meta = row.meta if meta is None else meta
@@ -204,8 +204,8 @@ def path(owner: str, conversation_id: int) -> list[Message]:
 
 def select_version(owner: str, message_id: int) -> None:
     """Make the branch of this message active, down to its most recent leaf."""
-    with session() as db, db.begin():
-        conversation = _claim(db, owner, _conversation_of(message_id))
+    with writing() as db:
+        conversation = _own(db, owner, _conversation_of(message_id))
         pairs = select(MessageRow.id, MessageRow.parent_id).where(MessageRow.conversation_id == conversation.id)
         # a child's number is higher than its parent's: parents come first, and the highest number below is a leaf
         below = {message_id}
@@ -224,24 +224,14 @@ def children(owner: str, message_id: int) -> list[Message]:
 
 
 def _own(db: Session, owner: str, conversation_id: int | ScalarSelect[int]) -> ConversationRow:
+    # two tabs that write come one after the other (SQLite locks the whole database, and ignores `with_for_update`)
     mine = select(ConversationRow).where(ConversationRow.id == conversation_id, ConversationRow.owner == owner)
-    row = db.scalars(mine).one_or_none()
+    row = db.scalars(mine.with_for_update()).one_or_none()
     if row is None:
         if isinstance(conversation_id, int):
             raise BadInput("There is no conversation {conversation}.", conversation=conversation_id)
         raise BadInput("There is no conversation with this message.")
     return row
-
-
-def _claim(db: Session, owner: str, conversation_id: int | ScalarSelect[int]) -> ConversationRow:
-    """The conversation, for writing: two tabs come one after the other.
-
-    The update changes nothing. It takes the lock before anything is read, as SQLite refuses at once to let a transaction
-    that has read go on to write when another has written meanwhile.
-    """
-    mine = update(ConversationRow).where(ConversationRow.id == conversation_id, ConversationRow.owner == owner)
-    db.execute(mine.values(owner=owner))
-    return _own(db, owner, conversation_id)
 
 
 def _conversation_of(message_id: int) -> ScalarSelect[int]:

@@ -49,9 +49,9 @@ def import_(arguments: argparse.Namespace) -> dict[str, Any]:
     from engine.data import registry
 
     imported = registry.import_files(arguments.files, arguments.name, arguments.format)
-    say(f"“{imported.name}” has {imported.rows} rows.")
+    say(f"Rows in “{imported.name}”: {imported.rows}")
     if imported.broken:
-        say(f"{imported.broken} lines could not be read: {imported.broken_file} says which and why.")
+        say(f"Lines that could not be read: {imported.broken} ({imported.broken_file} says which and why)")
     return asdict(imported)
 
 
@@ -84,8 +84,7 @@ def prepare(arguments: argparse.Namespace) -> dict[str, Any]:
             seed=arguments.seed,
             progress=progress,
         )
-    say(f"{prepared.rows_kept} of {prepared.rows_in} rows are ready: {prepared.train_rows} to train on,")
-    say(f"{prepared.eval_rows} to evaluate with, {prepared.tokens} tokens in all. They are in {prepared.path}.")
+    say(f"Rows to train on: {prepared.train_rows}; to evaluate with: {prepared.eval_rows}; tokens: {prepared.tokens}")
     for reason, rows in prepared.dropped.items():
         say(f"Left out, {reason}: {rows}")
     return prepared.model_dump(mode="json")

@@ -148,6 +148,15 @@ def rows(name: str, offset: int = 0, limit: int | None = None) -> list[Record]:
     return list(_read(card(name), offset, limit))
 
 
+def broken_lines(name: str, limit: int) -> list[dict[str, Any]]:
+    """The first lines of the sources that hold no record: `{"file", "line", "reason"}` each."""
+    path = _existing(name) / "broken.jsonl"
+    if not path.exists():  # a dataset that was not made of files
+        return []
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in islice(file, limit)]
+
+
 def list_datasets() -> list[Card]:
     """The datasets, newest first; a folder that is none, or whose card is damaged, is left out."""
     cards = []

@@ -29,5 +29,20 @@ def writing(folder: Path) -> Iterator[Callable[[Encoded], None]]:
     finally:
         writer.close()
     if rows:
-        Dataset.from_file(str(stream)).save_to_disk(folder)
+        with _quiet():
+            Dataset.from_file(str(stream)).save_to_disk(folder)
     stream.unlink()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar of `datasets`: whoever prepares shows one for the whole."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    shown = not are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bars()

@@ -156,6 +156,6 @@ def _merge(made: Iterable[tuple[Feedback, type[Record], Row]]) -> list[Row]:
         except ValidationError:
             continue
         ids = merged.setdefault(json.dumps(row), {**row, "source": {"feedback": []}})["source"]["feedback"]
-        if feedback.id is not None and feedback.id not in ids:
+        if feedback.id and feedback.id not in ids:
             ids.append(feedback.id)
     return list(merged.values())

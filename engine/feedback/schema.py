@@ -73,7 +73,8 @@ class Feedback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", from_attributes=True)
 
-    id: int | None = None
+    id: int = 0
+    """0 until the database gives one."""
     created: Moment = Field(default_factory=now)
     updated: Moment = Field(default_factory=now)
     annotator: str = Field(pattern=r"\S")

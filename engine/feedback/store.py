@@ -1,7 +1,6 @@
-"""Keeping judgements: a function that returns has its row on disk.
+"""Keeping, changing and finding judgements: a function that returns has its row on disk.
 
-Every transaction that writes begins with a write, so that SQLite queues the writers instead of refusing one that read
-first. Nothing here knows what a judgement is good for; that is `engine.feedback.export`.
+Nothing here knows what a judgement is good for; that is `engine.feedback.export`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engine.data.records import Message
-from engine.database import now, session
+from engine.database import now, session, writing
 from engine.errors import BadInput
 from engine.feedback.schema import (
     Feedback,
@@ -46,6 +45,7 @@ class FeedbackFilter:
     """On either side of a comparison; "" is the base model without an adapter."""
     model: str | None = None
     """On either side of a comparison."""
+    conversation_id: int | None = None
     text: str = ""
     """Occurs in the question, a reply, the correction or the comment; capital or small letters alike."""
     since: datetime | None = None
@@ -134,7 +134,7 @@ def add(
         **{f"{name}_b": value for name, value in _side(other).items()},
         **judgement,
     )
-    with session() as db, db.begin():
+    with writing() as db:
         return _insert(db, record)
 
 
@@ -156,7 +156,7 @@ def update(feedback_id: int, **changes: Any) -> Feedback:
     """
     record = checked(**{**get(feedback_id).model_dump(), **changes, "updated": now()})
     values = {name: value for name, value in columns(record).items() if name in {*changes, "question", "updated"}}
-    with session() as db, db.begin():
+    with writing() as db:
         change = update_rows(FeedbackRow).where(FeedbackRow.id == feedback_id).values(values).returning(FeedbackRow)
         return _found(db.scalars(change).one_or_none(), feedback_id)
 
@@ -167,7 +167,7 @@ def delete(feedback_id: int) -> None:
     Raises:
         BadInput: there is none.
     """
-    with session() as db, db.begin():
+    with writing() as db:
         gone = db.scalars(delete_rows(FeedbackRow).where(FeedbackRow.id == feedback_id).returning(FeedbackRow))
         _found(gone.one_or_none(), feedback_id)
 
@@ -205,10 +205,9 @@ def _rate(record: Feedback, said: list[str]) -> Feedback:
         FeedbackRow.annotator == record.annotator,
         FeedbackRow.message_id == record.message_id,
     )
-    if record.message_id is None:
-        with session() as db, db.begin():
+    with writing() as db:
+        if record.message_id is None:
             return _insert(db, record)
-    with session() as db, db.begin():
         same = and_(rated, FeedbackRow.question == record.question, FeedbackRow.reply == record.reply)
         change = {name: values[name] for name in [*said, "updated"]}
         row = db.scalars(update_rows(FeedbackRow).where(same).values(change).returning(FeedbackRow)).one_or_none()
@@ -221,8 +220,7 @@ def _rate(record: Feedback, said: list[str]) -> Feedback:
 
 def _restore(records: list[Feedback]) -> int:
     new = 0
-    with session() as db, db.begin():
-        db.execute(update_rows(FeedbackRow).where(FeedbackRow.id == 0).values(kind="rating"))  # only takes the lock
+    with writing() as db:
         for record in records:
             mine = and_(FeedbackRow.annotator == record.annotator, FeedbackRow.kind == record.kind)
             known = and_(mine, FeedbackRow.created == record.created, FeedbackRow.reply == record.reply)
@@ -268,6 +266,8 @@ def _where(query: Select[Any], filters: FeedbackFilter) -> Select[Any]:
         query = query.where(row.kind == filters.kind)
     if filters.verdict is not None:
         query = query.where(row.verdict == filters.verdict)
+    if filters.conversation_id is not None:
+        query = query.where(row.conversation_id == filters.conversation_id)
     if filters.adapter is not None:
         query = query.where(_has_adapter(filters.adapter))
     if filters.model is not None:

@@ -101,9 +101,23 @@ class ReplyStream:
             raise RuntimeError("the reply has not ended yet")
         return self._reply
 
-    def wait(self) -> Reply:
-        """Wait for the end and return the whole reply; raises what went wrong."""
-        self._ended.wait()
+    @property
+    def pieces(self) -> int:
+        """How many pieces are written so far: about as many as tokens."""
+        return len(self._written)
+
+    def wait(self, timeout: float | None = None) -> Reply:
+        """Wait for the end and return the whole reply.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: it has not ended by then.
+            Exception: what went wrong with the reply.
+        """
+        if not self._ended.wait(timeout):
+            raise TimeoutError
         if self._error:
             raise self._error
         return self.reply

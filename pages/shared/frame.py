@@ -11,6 +11,7 @@ import streamlit as st
 
 from engine.errors import DISK_FULL, StudioError, is_disk_full
 from pages.shared.i18n import language_switch, t
+from pages.shared.text import harmless
 
 _NAME = "annotator"
 
@@ -38,11 +39,11 @@ def sign_in_configured() -> bool:
 def sidebar() -> None:
     """Name, language and the way out, under the navigation."""
     with st.sidebar:
-        if name := st.session_state.get(_NAME):
-            st.caption(t("You are {name}", name=name))
-            if st.button(t("Sign out"), icon=":material/logout:", type="tertiary"):
-                _sign_out()
         language_switch()
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(t("You are {name}", name=harmless(st.session_state[_NAME])))
+            if st.button(" ", key="sign_out", icon=":material/logout:", type="tertiary", help=t("Sign out")):
+                _sign_out()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.chat import conversations as chats
-from engine.database import session
+from engine.database import session, writing
 from engine.errors import BadInput
 from engine.feedback import store
 from engine.feedback.schema import Reply
@@ -82,10 +82,11 @@ def test_a_side_by_side_reply_does_not_take_the_path(chat):
 
 def test_versions_stay_within_the_conversation(chat):
     other = chats.create("ann").id
-    mine, theirs = say(chat, "a", None, "user"), say(other, "b", None, "user")
+    mine, theirs = say(chat, "a", None, "user"), chats.add_message("ann", other, "user", "b", None)
     assert chats.path("ann", chat)[0].versions == (mine,)
+    assert theirs.versions == (theirs.id,)
     with pytest.raises(BadInput, match="no message"):
-        say(chat, "c", theirs)
+        say(chat, "c", theirs.id)
     with pytest.raises(BadInput, match="no message"):
         say(chat, "c", 999)
 
@@ -197,7 +198,7 @@ def test_search(search, found):
     one, two = chats.create("ann", "About whales").id, chats.create("ann", "鲸鱼").id
     say(one, "A mammal, says snake_case", None)
     say(two, "50 % is not 50% of an ÉTÉ", None)
-    with session() as db, db.begin():  # the same moment for both: the later one still comes first
+    with writing() as db:  # the same moment for both: the later one still comes first
         moment = chats.get("ann", one).updated
         for each in (one, two):
             db.get_one(chats.ConversationRow, each).updated = moment
@@ -206,7 +207,7 @@ def test_search(search, found):
 
 def test_delete_takes_a_long_conversation_and_leaves_feedback(chat):
     parent = say(chat, "q", None, "user")
-    with session() as db, db.begin():  # deeper than SQLite lets a cascade recurse
+    with writing() as db:  # deeper than SQLite lets a cascade recurse
         for _ in range(1500):
             row = chats.MessageRow(conversation_id=chat, parent_id=parent, role="user", content="x", meta={})
             db.add(row)

@@ -9,13 +9,9 @@ CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-THINKING = (
-    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' }}"
-    "{% if message.role == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
-    "{{ message.content + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+THINKING = CHATML.replace(
+    "message.content", "(message.content if loop.last else message.content.split('</think>')[-1])"
 )
-"""Like Qwen3's: thinking is shown in the last turn only."""
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +45,12 @@ def chatml(make_tokenizer):
     return make_tokenizer()
 
 
+@pytest.fixture(scope="session")
+def thinking(make_tokenizer):
+    """One whose template strips the thinking from earlier turns."""
+    return make_tokenizer(THINKING)
+
+
 @pytest.fixture
 def write(tmp_path):
     """Writes a JSON lines file; a string is a line as it stands."""
@@ -62,13 +64,12 @@ def write(tmp_path):
     return write
 
 
-def talk(*texts: str, system: str | None = None) -> dict:
-    """A line of the messages format: the user, the assistant, the user, …"""
-    turns = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
-    return {"messages": [{"role": "system", "content": system}, *turns] if system else turns}
+@pytest.fixture(scope="session")
+def talk():
+    """A line of the messages format: what the user says, what the assistant says, the user, …"""
 
+    def talk(*texts: str, system: str | None = None) -> dict:
+        turns = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
+        return {"messages": [{"role": "system", "content": system}, *turns] if system else turns}
 
-@pytest.fixture(name="talk")
-def talk_fixture():
-    """`talk`, for tests."""
     return talk

@@ -1,5 +1,8 @@
 """Formats are told apart; a broken line is reported and passed over."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from engine.data.readers import FORMATS, detect
@@ -14,11 +17,15 @@ GOOD = {
 }
 
 
+def read(format: str, path: Path) -> list[Any]:
+    return list(FORMATS[format].read(path))
+
+
 @pytest.mark.parametrize("format", GOOD)
 def test_detect_and_read(format, write):
     path = write("rows.jsonl", "not json", GOOD[format])
     assert detect(path) == format
-    (_, reason), (number, record) = FORMATS[format].read(path)
+    (_, reason), (number, record) = read(format, path)
     assert (number, reason) == (2, "the line is not valid JSON")
     assert record.kind == FORMATS[format].kind
     assert "hello" in record.model_dump_json() and '"role":"user"' in record.model_dump_json()
@@ -38,7 +45,7 @@ def test_unknown_formats(lines, write):
 def test_prompts_and_replies_may_be_messages(write):
     system = {"role": "system", "content": "s"}
     path = write("rows.jsonl", {"prompt": [system, USER], "completion": [REPLY]}, {"prompt": [USER], "completion": "x"})
-    (_, first), (_, second) = FORMATS["prompt-completion"].read(path)
+    (_, first), (_, second) = read("prompt-completion", path)
     assert [message.role for message in first.messages] == ["system", "user", "assistant"]
     assert second.messages[-1].content == "x"
 
@@ -47,7 +54,7 @@ def test_utf8_with_and_without_mark(tmp_path, write):
     path = write("plain.jsonl", GOOD["messages"], GOOD["messages"])
     marked = tmp_path / "marked.jsonl"
     marked.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert list(FORMATS["messages"].read(marked)) == list(FORMATS["messages"].read(path))
+    assert read("messages", marked) == read("messages", path)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +74,7 @@ def test_broken_lines(line, reason, tmp_path):
     path = tmp_path / "rows.jsonl"
     good = b'{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}\n'
     path.write_bytes(good + b"\n" + line + b"\n" + good)
-    first, broken, last = FORMATS["messages"].read(path)
+    first, broken, last = read("messages", path)
     assert (first[0], broken[0], last[0]) == (1, 3, 4)
     assert isinstance(broken[1], str) and reason in broken[1]
     assert first[1] == last[1]
@@ -75,5 +82,5 @@ def test_broken_lines(line, reason, tmp_path):
 
 def test_source_is_kept_if_it_is_one(write):
     path = write("rows.jsonl", {**GOOD["messages"], "source": {"feedback": [3]}}, {**GOOD["messages"], "source": "web"})
-    (_, first), (_, second) = FORMATS["messages"].read(path)
+    (_, first), (_, second) = read("messages", path)
     assert (first.source, second.source) == ({"feedback": [3]}, {})

@@ -14,7 +14,9 @@ from engine.files import sha256
 from engine.runs import create_run, lock
 from engine.settings import settings
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("中文😀👩‍🚀\"'\\\n\r\u2028\u0085\x00 "), max_size=40)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"]) | st.sampled_from("中文😀👩‍🚀\"'\\\n\r\u2028\u0085\x00 "), max_size=40
+)
 TURN = st.tuples(TEXT, TEXT.filter(str.strip))
 
 
@@ -40,7 +42,7 @@ def test_import_lists_broken_lines_and_keeps_the_rest(write, talk):
     broken = [json.loads(line) for line in imported.broken_file.read_text().splitlines()]
     assert [(line["file"], line["line"]) for line in broken] == [("one.jsonl", 2), ("one.jsonl", 4), ("two.jsonl", 2)]
     assert all(line["reason"] for line in broken)
-    assert [row.messages[0].content for row in registry.iterate("mixed")] == ["a", "d"]
+    assert [row.model_dump()["messages"][0]["content"] for row in registry.iterate("mixed")] == ["a", "d"]
 
 
 def test_card(write, talk):
@@ -76,7 +78,7 @@ def test_chinese_names(write, talk):
 
 @pytest.mark.parametrize("lines", [[], ["oops", "{}"]])
 def test_no_good_row_leaves_nothing(lines, write):
-    with pytest.raises(BadInput, match="empty|line 1 of “a.jsonl”: the line is not valid JSON"):
+    with pytest.raises(BadInput, match=r"empty|line 1 of “a\.jsonl”: the line is not valid JSON"):
         registry.import_files([write("a.jsonl", *lines)], "none", "messages")
     assert registry.list_datasets() == []
     registry.create("none", [Conversation.model_validate({"messages": TALK})], [])  # the name is still free
@@ -149,15 +151,16 @@ def test_a_damaged_entry_does_not_empty_the_list(talk):
 
 def test_delete_is_refused_while_a_run_trains_on_it(talk):
     registry.create("used", [Conversation.model_validate(talk("a", "b"))], [])
-    (create_run("sft", {}, "").path / "spec.json").write_text("damaged")
-    run = create_run("sft", {"dataset": "used"}, "")
-    held = lock.acquire(run.lock)
+    run, damaged = create_run("sft", {"dataset": "used"}, ""), create_run("sft", {}, "")
+    (damaged.path / "spec.json").write_text("damaged")
+    held = [lock.acquire(run.lock), lock.acquire(damaged.lock)]
+    damaged.update(state="running")
     run.update(state="running")
     with pytest.raises(BadInput, match=run.id):
         registry.delete("used")
     run.update(state="finished")
     registry.delete("used")
-    assert held and registry.list_datasets() == []
+    assert all(held) and registry.list_datasets() == []
     with pytest.raises(BadInput, match="There is no dataset"):
         registry.delete("used")
 
@@ -173,7 +176,7 @@ def test_two_at_once(talk):
 def test_the_sample_is_worth_a_newcomers_time():
     imported = registry.import_files([SAMPLE], "zorvex")
     assert (imported.rows, imported.broken) == (40, 0)
-    turns = [row.messages for row in registry.rows("zorvex")]
-    questions, answers = ({turn[i].content for turn in turns} for i in (0, 1))
+    turns = [row.model_dump()["messages"] for row in registry.rows("zorvex")]
+    questions, answers = ({turn[i]["content"] for turn in turns} for i in (0, 1))
     assert (len(questions), len(answers)) == (40, 8)
     assert all("Zorvex 9" in text and len(text) < 90 for text in questions | answers)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 
@@ -64,8 +65,7 @@ def test_import_lists_broken_lines(tmp_path, capsys):
     file.write_text(json.dumps({"prompt": PROMPT, "reply": "Big."}) + "\n{\n", encoding="utf-8")
     done = run("import", str(file), "--annotator", "cat")
     assert (done["rows"], done["known"], done["broken"]) == (1, 0, 1)
-    with open(done["broken_file"], encoding="utf-8") as broken:
-        assert broken.read().startswith("2: ")
+    assert Path(done["broken_file"]).read_text(encoding="utf-8").startswith("2: ")
     assert store.find()[0].annotator == "cat"
     assert "1 broken" in capsys.readouterr().out
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.database import writing
+from engine.feedback import store
+
 ROOT = Path(__file__).resolve().parents[3]
 WRITER = Path(__file__).with_name("write_feedback.py")
 
@@ -49,6 +52,15 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(studio_home, seed):
     assert moment <= len(promised) < 1000  # it did die in the middle
     kept = written(studio_home)
     assert {row: kept.get(row) for row in promised} == promised
+
+
+def test_a_writer_holds_the_lock_from_the_start_and_readers_do_not_wait(studio_home):
+    with writing():
+        assert store.count() == 0
+        other = sqlite3.connect(studio_home / "var/studio.db", timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
 
 
 def test_two_processes_that_start_together_lose_nothing(studio_home):

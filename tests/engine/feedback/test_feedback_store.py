@@ -5,13 +5,15 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
-from engine.database import session
+from engine.database import writing
 from engine.errors import BadInput
 from engine.feedback import store
-from engine.feedback.schema import FeedbackRow, Reply
+from engine.feedback.schema import Feedback, FeedbackRow, Reply, columns
 from engine.feedback.store import FeedbackFilter
 
 PROMPT = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is a whale?"}]
@@ -19,9 +21,10 @@ WHALE = Reply("A mammal.", "starter", "sea", "f00d", {"seed": 7, "temperature": 
 FISH = Reply("A fish.", "starter")
 
 
-def compare(annotator: str = "ann", **values):
+def compare(annotator: str = "ann", **values: Any) -> Feedback:
     """A comparison of two replies."""
-    return store.add("comparison", annotator, PROMPT, WHALE, FISH, **{"winner": "a", "left_side": "b", **values})
+    values = {"winner": "a", "left_side": "b", **values}
+    return store.add("comparison", annotator, PROMPT, WHALE, FISH, **values)
 
 
 def test_everything_said_is_read_back():
@@ -70,6 +73,12 @@ def test_another_text_under_the_same_number_does_not_overwrite():
     assert (store.get(old.id).verdict, store.get(old.id).message_id) == ("bad", None)
 
 
+def test_the_database_itself_refuses_a_second_rating():
+    row = columns(store.rate("ann", PROMPT, WHALE, message_id=1, verdict="good"))
+    with pytest.raises(IntegrityError), writing() as db:
+        db.add(FeedbackRow(**row))
+
+
 def test_twenty_threads_rating_one_message_share_a_row():
     words = [{"verdict": "good"}, {"rating": 4}, {"correction": "A sea mammal."}, {"comment": "Fine."}, {"tags": ["x"]}]
     with ThreadPoolExecutor(20) as pool:
@@ -77,21 +86,6 @@ def test_twenty_threads_rating_one_message_share_a_row():
     (row,) = store.find()
     assert (row.verdict, row.rating, row.correction) == ("good", 4, "A sea mammal.")
     assert (row.comment, row.tags) == ("Fine.", ["x"])
-
-
-def test_a_reader_is_not_held_up_by_a_writer():
-    store.rate("ann", PROMPT, WHALE, message_id=1, verdict="good")
-    with session() as db, db.begin():
-        db.add(FeedbackRow(**{c: v for c, v in _columns().items() if c != "id"}))
-        db.flush()
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(store.count).result(timeout=5) == 1
-
-
-def _columns():
-    with session() as db:
-        row = db.get_one(FeedbackRow, 1)
-        return {**{column.key: getattr(row, column.key) for column in FeedbackRow.__table__.columns}, "message_id": 9}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +168,7 @@ def four_rows():
     store.rate("ann", PROMPT, WHALE, message_id=1, verdict="good", comment="100% right_on")
     store.rate("bob", [{"role": "user", "content": "鲸鱼是什么？ÉTÉ"}], FISH, message_id=1, verdict="bad")
     compare("bob")
-    store.add("kept", "ann", PROMPT, Reply("Big.", "other", "land"), Reply("Small.", "other", "land"))
+    store.add("kept", "ann", PROMPT, Reply("Big.", "other", "land"), Reply("Small.", "old", "lake"))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,9 @@ def four_rows():
         ({"verdict": "bad"}, [2]),
         ({"adapter": "sea"}, [3, 1]),
         ({"adapter": ""}, [3, 2]),
+        ({"adapter": "lake"}, [4]),
         ({"model": "other"}, [4]),
+        ({"model": "old"}, [4]),
         ({"text": "MAMMAL"}, [3, 1]),
         ({"text": "small"}, [4]),
         ({"text": "鲸鱼"}, [2]),

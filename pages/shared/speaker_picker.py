@@ -1,0 +1,84 @@
+"""Choosing who answers: a model (in this process or on a server) and an adapter. Loads nothing."""
+
+import streamlit as st
+
+from engine.adapters.store import Adapter, list_adapters
+from engine.chat.turns import Speaker
+from engine.models.catalog import list_models, resolve
+from engine.settings import settings
+from pages.shared.i18n import t
+
+_SERVER = "server"
+_BASE = ""
+
+
+def speaker_picker(key: str, saved: Speaker) -> Speaker:
+    """The controls, side by side.
+
+    Args:
+        key: beginning of the widgets' keys.
+        saved: what they show at first.
+
+    Returns:
+        What is chosen now.
+    """
+    model_place, adapter_place = st.columns(2)
+    with model_place:
+        model = _model(key, saved)
+    if model == _SERVER:
+        return _server(key, saved, adapter_place)
+    with adapter_place:
+        return Speaker(model=model, adapter=_adapter(key, saved, model))
+
+
+def _model(key: str, saved: Speaker) -> str:
+    listed = [source.name for source in list_models()]
+    chosen = _SERVER if saved.server else saved.model or resolve(None).name
+    options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), _SERVER]
+    widget = f"{key}.model"
+    st.session_state.setdefault(widget, chosen)
+    return st.selectbox(
+        t("Model"),
+        options,
+        key=widget,
+        format_func=lambda name: t("Another server …") if name == _SERVER else name,
+        accept_new_options=True,
+        help=t("The starter, a folder under var/models, or the id of a model on the hub, typed here."),
+    )
+
+
+def _adapter(key: str, saved: Speaker, model: str) -> str | None:
+    adapters = {adapter.name: adapter for adapter in list_adapters("chat")}
+    widget = f"{key}.adapter"
+    if st.session_state.setdefault(widget, saved.adapter or _BASE) not in adapters:
+        st.session_state[widget] = _BASE  # nothing was chosen, or it was deleted
+    chosen = st.selectbox(
+        t("Adapter"),
+        [_BASE, *adapters],
+        key=widget,
+        format_func=lambda name: _adapter_label(adapters[name], model) if name else t("none: the base model"),
+        help=t("What the model has learnt in a training. Trained adapters appear here at once."),
+    )
+    return chosen or None
+
+
+def _adapter_label(adapter: Adapter, model: str) -> str:
+    base = adapter.card.base_model
+    return adapter.name if base in ("", model) else t("{adapter} (made for {base})", adapter=adapter.name, base=base)
+
+
+def _server(key: str, saved: Speaker, place) -> Speaker:
+    with place:
+        url = st.text_input(
+            t("Address of the server"),
+            saved.server or settings().openai_base_url or "http://127.0.0.1:8000/v1",
+            key=f"{key}.server",
+            help=t("Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama. The address ends in /v1."),
+        )
+        name = st.text_input(
+            t("Its name for the model"),
+            saved.model if saved.server else "",
+            key=f"{key}.server_model",
+            help=t("Empty takes the first model that the server lists."),
+        )
+    return Speaker(model=name or None, server=url)
