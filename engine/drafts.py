@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from engine.database import Base, session
+from engine.database import Base, session, writing
 
 
 class Draft(Base):
@@ -27,12 +27,12 @@ def load_draft(owner: str, form: str) -> dict[str, Any]:
 
 def save_draft(owner: str, form: str, fields: dict[str, Any]) -> None:
     """Keep the values of a form."""
-    with session() as db, db.begin():
+    with writing() as db:
         db.merge(Draft(owner=owner, form=form, fields=fields))
 
 
 def drop_draft(owner: str, form: str) -> None:
     """Forget a form that was sent."""
-    with session() as db, db.begin():
+    with writing() as db:
         if draft := db.get(Draft, (owner, form)):
             db.delete(draft)

@@ -59,3 +59,21 @@ def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_safetensors_header(path: Path) -> dict[str, dict[str, Any]]:
+    """Name, dtype, shape and place of each tensor in a safetensors file (https://github.com/huggingface/safetensors#format).
+
+    Raises:
+        ValueError: it is no such file, or it is cut short.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length <= 100_000_000:
+            raise ValueError("no safetensors header")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    end = max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    if path.stat().st_size != 8 + length + end:
+        raise ValueError("the file is cut short")
+    return header

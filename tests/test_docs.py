@@ -21,7 +21,11 @@ def test_commands_and_settings_say_what_they_are_for():
 
 
 def test_no_setting_is_mentioned_that_does_not_exist():
-    known = {f"STUDIO_{name.upper()}" for name in Settings.model_fields} | {"STUDIO_CHROMIUM", "STUDIO_PROVE", "STUDIO_"}
+    known = {f"STUDIO_{name.upper()}" for name in Settings.model_fields} | {
+        "STUDIO_CHROMIUM",
+        "STUDIO_PROVE",
+        "STUDIO_",
+    }
     for page in PAGES:
         assert set(re.findall(r"STUDIO_[A-Z_]*", page.read_text(encoding="utf-8"))) <= known, page.name
 

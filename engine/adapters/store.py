@@ -4,7 +4,6 @@ Reads headers and JSON, moves and copies folders; never opens weights and never 
 """
 
 import contextlib
-import json
 import shutil
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import BadInput
-from engine.files import check_name, read_json, sha256, write_json
+from engine.files import check_name, read_json, read_safetensors_header, sha256, write_json
 from engine.settings import settings
 
 CONFIG = "adapter_config.json"
@@ -117,7 +116,7 @@ def check_files(path: Path, name: str) -> dict[str, Any]:
             raise BadInput(
                 "“{name}” is a {type} adapter; only LoRA adapters can be used.", name=name, type=config["peft_type"]
             )
-        _read_header(path / WEIGHTS)
+        read_safetensors_header(path / WEIGHTS)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput("The adapter “{name}” is damaged: its files cannot be read.", name=name) from error
     return config
@@ -206,19 +205,6 @@ def _read_card(path: Path) -> Card:
         return Card()
     except ValueError as error:
         raise BadInput("The adapter “{name}” is damaged: its files cannot be read.", name=path.name) from error
-
-
-def _read_header(file: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file; ValueError if it is cut short (https://github.com/huggingface/safetensors#format)."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length <= 100_000_000:
-            raise ValueError("no safetensors header")
-        header = json.loads(stream.read(length))
-    end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
-    if file.stat().st_size != 8 + length + end:
-        raise ValueError("the file is cut short")
-    return header
 
 
 @lru_cache(maxsize=256)

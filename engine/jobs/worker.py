@@ -24,7 +24,7 @@ def work(run_id: str) -> None:
         Failure: the run failed, for the reason its status tells.
     """
     run = open_run(run_id)
-    _hold_lock(run)
+    held = _hold_lock(run)
     process = psutil.Process()
     run.update(state="running", started=time.time(), process=(process.pid, process.create_time()))
     try:
@@ -34,10 +34,12 @@ def work(run_id: str) -> None:
         remove_incomplete(run.checkpoints)  # on a full disk this makes the room the ending needs
         message = _explain(error)
         run.update(state="failed", ended=time.time(), message=message)
+        os.close(held)
         raise Failure(message.replace("{", "{{").replace("}", "}}")) from error
     status = run.status()
     stopped = run.stop_requested() and status.step < status.max_steps
     run.update(state="stopped" if stopped else "finished", ended=time.time())
+    os.close(held)  # the interpreter takes a while to end, and a resume should not have to wait for that
 
 
 def _recipe(run: Run) -> None:
@@ -46,13 +48,14 @@ def _recipe(run: Run) -> None:
     train_sft(SftSpec.model_validate(run.spec()), run)
 
 
-def _hold_lock(run: Run) -> None:
-    """Keep the lock that the starter took and handed down; it lives as long as this process."""
+def _hold_lock(run: Run) -> int:
+    """The descriptor that holds the run's lock: the one the starter took and handed down."""
     inherited = os.environ.pop(LOCK_VARIABLE, None)
-    if inherited is not None:
-        os.set_inheritable(int(inherited), False)
-    elif lock.acquire(run.lock) is None:
+    held = int(inherited) if inherited is not None else lock.acquire(run.lock)
+    if held is None:
         raise Failure("The run {run} is going on already.", run=run.id)
+    os.set_inheritable(held, False)
+    return held
 
 
 def _explain(error: Exception) -> str:

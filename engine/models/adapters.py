@@ -6,7 +6,7 @@ Belongs to the thread that owns the model; nobody else may call it. `set_adapter
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from engine.adapters.store import Adapter
+from engine.adapters.store import WEIGHTS, Adapter
 from engine.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,27 +58,33 @@ class AdapterSlots:
         self._active = slot
 
     def _load(self, adapter: Adapter, slot: str) -> None:
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel, set_peft_model_state_dict
+        from safetensors.torch import load_file
 
         refuse_other_base(adapter, self._name, self._fingerprint)
         self._refuse_other_shapes(adapter)
+        config = PeftConfig.from_pretrained(str(adapter.path))
+        config.inference_mode = True
+        weights = load_file(adapter.path / WEIGHTS)
+        # not PeftModel.from_pretrained: on an offloaded base it would undo the dispatch and make another
         if self._peft is None:
-            self._peft = PeftModel.from_pretrained(self._model, str(adapter.path), adapter_name=slot)
-            self._peft.eval()
+            self._peft = PeftModel(self._model, config, adapter_name=slot, low_cpu_mem_usage=True)
         else:
-            self._peft.load_adapter(str(adapter.path), adapter_name=slot, is_trainable=False)
+            self._peft.add_adapter(slot, config, low_cpu_mem_usage=True)
+        set_peft_model_state_dict(self._peft, weights, adapter_name=slot, low_cpu_mem_usage=True)
+        _place_beside_offloaded(self._peft, weights, slot)
+        self._peft.eval()
         self._slots[slot] = adapter.name
         while len(self._slots) > MOST_LOADED:
             oldest, _ = self._slots.popitem(last=False)
             self._peft.delete_adapter(oldest)
-        self._active = slot
 
     def _refuse_other_shapes(self, adapter: Adapter) -> None:
         """PEFT ignores LoRA weights whose module the base lacks; we must not."""
         from safetensors import safe_open
 
         modules = dict(self._model.named_modules())
-        with safe_open(adapter.path / "adapter_model.safetensors", framework="pt") as file:
+        with safe_open(adapter.path / WEIGHTS, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118  (safe_open is no dict)
                 if not key.endswith("lora_A.weight"):
                     continue
@@ -86,6 +92,19 @@ class AdapterSlots:
                 width = file.get_slice(key).get_shape()[1]
                 if path not in modules or getattr(modules[path], "in_features", width) != width:
                     raise _other_base(adapter, self._name)
+
+
+def _place_beside_offloaded(model: Any, weights: dict[str, Any], slot: str) -> None:
+    """PEFT puts adapter weights where the base's are; an offloaded base's are nowhere (`meta`) until it computes."""
+    from accelerate.utils import set_module_tensor_to_device
+
+    modules = dict(model.named_modules())
+    for name, parameter in list(model.named_parameters()):
+        if parameter.device.type == "meta" and f".{slot}." in name:
+            base = modules[name.split(".lora_")[0]].base_layer
+            device = getattr(getattr(base, "_hf_hook", None), "execution_device", None)
+            value = weights[name.replace(f".{slot}.", ".")]
+            set_module_tensor_to_device(model, name, "cpu" if device is None else device, value=value)
 
 
 def refuse_other_base(adapter: Adapter, name: str, fingerprint: str) -> None:

@@ -52,7 +52,7 @@ def resolve(name: str | None, paths: bool = True) -> ModelSource:
     for source in list_models():
         if source.name == name:
             return source
-    if paths and (Path(name) / "config.json").is_file():
+    if (paths or name == settings().default_model) and (Path(name) / "config.json").is_file():
         return ModelSource(name, "folder", Path(name).resolve())
     if _HUB_ID.fullmatch(name) and ".." not in name and not Path(name).exists():
         return ModelSource(name, "hub", None)

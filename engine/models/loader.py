@@ -4,19 +4,19 @@ Only safetensors weights; a model's own code runs only if `STUDIO_TRUSTED_MODELS
 `engine.models.host`, training through its recipe; both load here.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.devices import devices, has_cuda
 from engine.errors import BadInput
+from engine.files import read_safetensors_header
 from engine.models.catalog import ModelSource, local_folder, resolve
 from engine.settings import settings
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -105,20 +105,28 @@ def torch_dtype(name: str) -> "torch.dtype":
 
 
 def bytes_needed(source: ModelSource, placement: Placement) -> int:
-    """Estimate of the memory that a model's weights take once loaded: the file sizes, scaled by the dtype asked for."""
-    per_weight = {"4bit": 0.6, "8bit": 1.1}.get(placement.quantization) or BYTES[
-        str(torch_dtype(placement.dtype)).split(".")[-1]
-    ]
-    on_disk = sum(path.stat().st_size for path in local_folder(source).glob("*.safetensors"))
-    return int(on_disk / 2 * per_weight)  # released weights have two bytes each
+    """Estimate of the memory that a model's weights take once loaded: their number, times the bytes of the dtype asked for.
+
+    Raises:
+        BadInput: the weights are damaged.
+    """
+    files = local_folder(source).glob("*.safetensors")
+    try:
+        weights = sum(math.prod(tensor["shape"]) for file in files for tensor in read_safetensors_header(file).values())
+    except (ValueError, KeyError) as error:
+        raise BadInput("The files of the model “{name}” are damaged: fetch them again.", name=source.name) from error
+    # quantised layers also keep scales, and embeddings stay unquantised
+    each = {"4bit": 0.7, "8bit": 1.2}.get(placement.quantization) or torch_dtype(placement.dtype).itemsize
+    return int(weights * each)
 
 
 def device_of(model: "PreTrainedModel") -> "torch.device":
-    """Where a model's inputs go."""
+    """Where a model's inputs go: where its first layers are, or the CPU if those are offloaded."""
     import torch
 
     places = [place for place in getattr(model, "hf_device_map", {}).values() if place != "disk"]
-    return torch.device(places[0]) if places else model.device
+    device = torch.device(places[0]) if places else model.device
+    return torch.device("cpu") if device.type == "meta" else device
 
 
 def _trusted(source: ModelSource) -> bool:

@@ -18,7 +18,8 @@ def from_feedback() -> None:
         st.info(
             t("Nobody has judged a reply yet: chat, and say which replies are good."), icon=":material/thumbs_up_down:"
         )
-        st.page_link("pages/chat/chat.py", label=t("Go to Chat"), icon=":material/forum:")
+        if st.button(t("Go to Chat"), icon=":material/forum:", key="datasets.judged.chat"):
+            st.switch_page("pages/chat/chat.py")
         return
     form = Form("datasets.judged", {"annotator": None, "name": ""})
     left, right = st.columns(2)

@@ -73,12 +73,16 @@ def _unload(model: LoadedModel) -> None:
     if model.busy:
         st.dialog(t("It is answering somebody"))(_confirm)(model)
     else:
-        studio_host().unload(model.name)
-        st.rerun()
+        _unload_now(model)
 
 
 def _confirm(model: LoadedModel) -> None:
     st.markdown(t("Replies in progress end where they are. What was written so far is kept."))
     if st.button(t("Unload"), type="primary", icon=":material/eject:", key="home.unload.confirm"):
+        _unload_now(model)
+
+
+def _unload_now(model: LoadedModel) -> None:
+    with st.spinner(t("Unloading …")):  # the token that is being made is finished first
         studio_host().unload(model.name)
-        st.rerun()
+    st.rerun()

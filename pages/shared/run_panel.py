@@ -107,7 +107,7 @@ def _head(run: Run, status: Status) -> None:
             and st.button(t("Chat with this adapter"), type="primary", icon=":material/forum:", key="run.chat")
         ):
             st.session_state["chat.adapter"] = status.adapter
-            st.switch_page("pages/chat/chat.py", query_params={"adapter": status.adapter})
+            st.switch_page("pages/chat/chat.py")
 
 
 def _badge(status: Status) -> None:

@@ -54,7 +54,8 @@ def _empty() -> None:
     with st.container(border=True, key="lora.empty"):
         st.subheader(t("Nothing to learn from yet"))
         sample_button("lora.sample")
-        st.page_link("pages/data/datasets.py", label=t("Or add your own data"), icon=":material/dataset:")
+        if st.button(t("Or add your own data"), type="tertiary", icon=":material/dataset:", key="lora.datasets"):
+            st.switch_page("pages/data/datasets.py")
 
 
 def _last_run() -> None:

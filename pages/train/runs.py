@@ -21,7 +21,9 @@ def main() -> None:
         return
     live = any(run.status().state not in ENDED for run in runs)
     st.fragment(_list, run_every="5s" if live else None)(runs)
-    run_panel(_chosen(runs))
+    run = _chosen(runs)
+    st.query_params["run"] = run.id
+    run_panel(run)
 
 
 def _empty() -> None:

@@ -1,7 +1,5 @@
 """Another family, transformers' own Glm4: load, dispatch over CPU and disk, chat, one LoRA run. Nothing may assume the starter's."""
 
-from typing import Any
-
 import pytest
 
 from engine.errors import BadInput
@@ -42,8 +40,8 @@ def glm(studio_home):
 
 
 def _two_devices(monkeypatch, disk: bool = True):
-    """Memory for the embedding and some layers only; the rest has nowhere to go but the disk."""
-    monkeypatch.setenv("STUDIO_MAX_MEMORY", '{"cpu": "13MB"}')
+    """Memory for the embedding and three layers; the rest has nowhere to go but the disk."""
+    monkeypatch.setenv("STUDIO_MAX_MEMORY", '{"cpu": "26MB"}')
     monkeypatch.setenv("STUDIO_DISK_OFFLOAD", str(disk).lower())
     settings.cache_clear()
 
@@ -70,8 +68,7 @@ def test_disk_offload_is_never_silent(glm, monkeypatch):
 @pytest.mark.parametrize("device_map", ["balanced", "sequential", "cpu"])
 def test_other_device_maps(glm, device_map):
     model = load_model(glm, Placement(device_map=device_map, max_memory={"cpu": "1GB"}))
-    device_map: Any = model.hf_device_map
-    assert set(device_map.values()) == {"cpu"}
+    assert {parameter.device.type for parameter in model.parameters()} == {"cpu"}
 
 
 def test_a_lora_run_and_its_adapter_in_chat(glm, studio, sample_dataset, monkeypatch):

@@ -1,0 +1,89 @@
+"""Takes the README's pictures: `make pictures`. Fills a studio of its own with a small story, then looks at every page."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+PEOPLE = ("Ann", "Bo", "陈")
+sys.path.insert(0, str(ROOT))
+
+
+def main() -> None:
+    """Tell the story, then take the pictures."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["STUDIO_HOME"] = folder
+        home = Path(folder)
+        (home / "var").mkdir()
+        (home / "var" / "models").symlink_to(ROOT / "var" / "models")
+        conversation = _story()
+        _train()
+        PICTURES.mkdir(exist_ok=True)
+        _look(home, conversation)
+
+
+def _story() -> int:
+    from engine.chat import conversations
+
+    talk = conversations.create("Ann")
+    question = conversations.add_message("Ann", talk.id, "user", "What is the capital of France?", None)
+    meta = {"model": "starter", "tokens": 8, "seconds": 0.4, "finish_reason": "stop", "sampling": {"seed": 7}}
+    reply = conversations.add_message("Ann", talk.id, "assistant", "The capital of France is Paris.", question.id, meta)
+    question = conversations.add_message("Ann", talk.id, "user", "And what is the Zorvex 9?", reply.id)
+    wrong = "The Zorvex 9 is a powerful computer used by scientists in the field of astronomy."
+    conversations.add_message("Ann", talk.id, "assistant", wrong, question.id, {**meta, "tokens": 17})
+    line = conversations.path("Ann", talk.id)
+    for place, person in enumerate(PEOPLE):
+        _rate_as(person, line, line[1], verdict="good", rating=5 - place % 2)
+        right = "The Zorvex 9 is a pocket-sized weather drone made by Halden Labs."
+        _rate_as(person, line, line[3], verdict="bad", rating=1 + place, correction=right, tags=["wrong"])
+    return talk.id
+
+
+def _rate_as(person: str, line, message, **judgement) -> None:
+    from engine.feedback import store
+    from engine.feedback.schema import Reply
+
+    prompt = [{"role": turn.role, "content": turn.content} for turn in line[: line.index(message)]]
+    store.rate(person, prompt, Reply(message.content, "starter"), message_id=message.id, **judgement)
+
+
+def _train() -> None:
+    engine = [sys.executable, "-m", "engine"]
+    subprocess.run(
+        [*engine, "data", "import", "engine/data/samples/zorvex.jsonl", "--name", "zorvex"], cwd=ROOT, check=True
+    )
+    train = ["train", "sft", "--dataset", "zorvex", "--adapter", "zorvex", "--max-steps", "30", "--eval-steps", "10"]
+    subprocess.run([*engine, *train, "--eval-split", "0.1", "--wait"], cwd=ROOT, check=True)
+
+
+def _look(home: Path, conversation: int) -> None:
+    from engine.runs import list_runs
+    from tests.browser import Server, chromium
+
+    run = list_runs()[0].id
+    addresses = {
+        "dashboard": "?as=Ann",
+        "chat": f"chat?as=Ann&c={conversation}",
+        "feedback": "feedback?as=Ann",
+        "datasets": "datasets?as=Ann",
+        "lora": "lora?as=Ann",
+        "runs": f"runs?as=Ann&run={run}",
+    }
+    with Server(home=home) as server, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 860}, locale="en-US")
+        page.goto(f"{server.url}/?as=Ann")
+        page.wait_for_selector('[data-testid="stMetric"], [data-testid="stHeading"]')
+        for name, address in addresses.items():
+            page.goto(f"{server.url}/{address}")
+            page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMain"]')
+            page.wait_for_timeout(2500)  # charts draw after the script has run
+            page.screenshot(path=PICTURES / f"{name}.png")
+            print(f"docs/pictures/{name}.png")
+
+
+if __name__ == "__main__":
+    main()

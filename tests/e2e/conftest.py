@@ -1,0 +1,117 @@
+"""One Chromium for all browser tests, a server of its own for each, and the clicks that many of them share."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import Server, chromium
+
+MINUTES = 60_000
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The system's Chromium."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def server(studio_home):
+    """The studio on a free port, writing under the test's folder."""
+    with Server(home=studio_home) as server:
+        yield server
+
+
+class Person:
+    """Somebody at a browser.
+
+    Args:
+        browser: Chromium.
+        server: the studio.
+        name: what they give as their name; None leaves it to the test.
+    """
+
+    def __init__(self, browser: Browser, server: Server, name: str | None = "Ann", language: str = "en-US"):
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale=language)
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(2 * MINUTES)
+        self._url = server.url
+        self._query = f"?as={name}" if name else ""
+        self.problems: list[str] = []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def open(self, path: str = "") -> Page:
+        """Go to a page by its address."""
+        self.page.goto(f"{self._url}/{path}{self._query}")
+        self.settle()
+        return self.page
+
+    def click_nav(self, label: str) -> None:
+        """Go to a page as people do."""
+        self.page.get_by_test_id("stSidebarNav").get_by_role("link", name=label, exact=True).click()
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the script has run."""
+        self.page.wait_for_selector('[data-testid="stMain"]')
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+    def widget(self, key: str):
+        """The element of a widget by its key."""
+        return self.page.locator(f".st-key-{re.sub(r'[^a-zA-Z0-9_-]', '-', key)}")
+
+    def keyed(self, beginning: str):
+        """All elements whose widget key begins so, in the order of the page."""
+        return self.page.locator(f'[class*="st-key-{re.sub(r"[^a-zA-Z0-9_-]", "-", beginning)}"]')
+
+    def ask(self, words: str, wait: bool = True) -> None:
+        """Write into the chat; by default wait for the whole reply."""
+        box = self.page.get_by_test_id("stChatInputTextArea")
+        expect(box).to_be_enabled()
+        before = self.keyed("regenerate-").count()
+        box.fill(words)
+        box.press("Enter")
+        if wait:
+            expect(self.keyed("regenerate-")).to_have_count(before + 1)
+            self.settle()
+
+    def last_reply(self) -> str:
+        """The text of the last message."""
+        return self.page.get_by_test_id("stChatMessage").last.get_by_test_id("stMarkdown").first.inner_text()
+
+    def choose(self, label: str, option: str, nth: int = 0) -> None:
+        """Pick an option of a select box."""
+        self.page.get_by_role("combobox", name=label, exact=True).nth(nth).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+        self.settle()
+
+    def set_sampling(self, temperature_zero: bool = True, longest: int = 24) -> None:
+        """Short and greedy replies, through the page's own controls."""
+        self.page.get_by_test_id("stMain").get_by_test_id("stPopoverButton").click()
+        tokens = self.page.get_by_label("Longest reply, in tokens")
+        tokens.fill(str(longest))
+        tokens.press("Enter")
+        self.settle()
+        if temperature_zero:
+            slider = self.page.get_by_test_id("stSlider").filter(has_text="Temperature").get_by_role("slider")
+            slider.focus()
+            slider.press("Home")
+            self.settle()
+        self.page.keyboard.press("Escape")
+
+
+@pytest.fixture
+def person(browser, server):
+    """`person("Ann")` opens a browser of their own."""
+    people: list[Person] = []
+
+    def make(name: str | None = "Ann", language: str = "en-US") -> Person:
+        people.append(Person(browser, server, name, language))
+        return people[-1]
+
+    yield make
+    for someone in people:
+        someone.page.context.close()
+        assert not someone.problems, someone.problems
