@@ -98,7 +98,7 @@ def describe(run: Run) -> dict[str, Any]:
         "adapter": status.adapter,
         "loss": status.loss,
         "command": run.command(),
-        "message": status.message,
+        "message": status.reason,
         "seconds_left": status.seconds_left,
         "world_size": status.world_size,
         "sharding": status.sharding,
@@ -129,7 +129,7 @@ def follow(run: Run) -> dict[str, Any]:
                     continue
     document = describe(run)
     if document["status"] != "finished":
-        reason = status.message or f"`python -m engine runs resume {run.id}` goes on with it."
+        reason = status.reason or f"`python -m engine runs resume {run.id}` goes on with it."
         raise FailureWithResult(
             "Run {run} is {state}: {reason}", document, run=run.id, state=document["status"], reason=reason
         )

@@ -20,6 +20,11 @@ from engine.runs.run import ENDED
 from engine.settings import ROOT, settings
 from engine.training.specs import SftSpec, check_spec
 
+ENDED_BY_FORCE = (
+    "It did not finish its step in the time it had (STUDIO_STOP_GRACE_SECONDS) and was ended; "
+    "a resume goes on from its last checkpoint."
+)
+
 
 def start_sft(spec: SftSpec) -> Run:
     """Start a training run in the background.
@@ -62,6 +67,8 @@ def resume(run: Run) -> None:
 def stop(run: Run) -> None:
     """Stop a run and wait for its end: it finishes its step and saves; after the grace period its process is ended.
 
+    Either way the run is then `stopped`, and resumes from its newest complete checkpoint.
+
     Raises:
         BadInput: it has ended already.
     """
@@ -77,7 +84,10 @@ def stop(run: Run) -> None:
                 end(process)
             deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
-            if run.status().state in ENDED:
+            state = run.status().state
+            if state == "lost":
+                run.update(state="stopped", ended=time.time(), message=ENDED_BY_FORCE)
+            if state in ENDED:
                 return
             time.sleep(0.2)
 
@@ -94,7 +104,7 @@ def _launch(run: Run) -> None:
         raise BadInput("The run {run} is going on already.", run=run.id)
     try:
         run.clear_stop()
-        run.update(state="queued", message=None, ended=None, process=None)
+        run.update(state="queued", message=None, message_values={}, ended=None, process=None)
         with run.log.open("ab") as log:
             _spawn(["work", run.id], stdout=log, lock_descriptor=held)
     finally:

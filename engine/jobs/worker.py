@@ -32,10 +32,11 @@ def work(run_id: str) -> None:
     except Exception as error:
         traceback.print_exc()
         remove_incomplete(run.checkpoints)  # on a full disk this makes the room the ending needs
-        message = _explain(error)
-        run.update(state="failed", ended=time.time(), message=message)
+        explained = _explain(error)
+        values = {name: str(value) for name, value in explained.values.items()}
+        run.update(state="failed", ended=time.time(), message=explained.sentence, message_values=values)
         os.close(held)
-        raise Failure(message.replace("{", "{{").replace("}", "}}")) from error
+        raise explained from error
     status = run.status()
     stopped = run.stop_requested() and status.step < status.max_steps
     run.update(state="stopped" if stopped else "finished", ended=time.time())
@@ -58,13 +59,15 @@ def _hold_lock(run: Run) -> int:
     return held
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception) -> StudioError:
     import torch
 
     if isinstance(error, StudioError):
-        return str(error)
+        return error
     if is_disk_full(error):
-        return DISK_FULL
+        return Failure(DISK_FULL)
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "Out of memory: lower the batch size or the max length, or switch gradient checkpointing on."
-    return f"It failed with {type(error).__name__}: {str(error)[:300]}; the log has the trace."
+        return Failure("Out of memory: lower the batch size or the max length, or switch gradient checkpointing on.")
+    return Failure(
+        "It failed with {error}: {reason}; the log has the trace.", error=type(error).__name__, reason=str(error)[:300]
+    )

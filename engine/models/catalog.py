@@ -62,8 +62,12 @@ def resolve(name: str | None, paths: bool = True) -> ModelSource:
     )
 
 
-def local_folder(source: ModelSource) -> Path:
+def local_folder(source: ModelSource, weights: bool = True) -> Path:
     """The folder with the model's files; makes the starter's on first use, downloads a hub model's.
+
+    Args:
+        source: the model.
+        weights: False if configuration and tokenizer are enough, which spares a hub model's download.
 
     Raises:
         BadInput: the folder has no safetensors weights.
@@ -73,8 +77,8 @@ def local_folder(source: ModelSource) -> Path:
         from engine.models.starter import materialise
 
         return materialise()
-    folder = source.folder or _download(source.name)
-    if not any(folder.glob("*.safetensors")):
+    folder = source.folder or _download(source.name, weights)
+    if weights and not any(folder.glob("*.safetensors")):
         raise BadInput(
             "“{name}” has no safetensors weights, and other formats can run code when they are opened: convert it to safetensors first.",
             name=source.name,
@@ -91,13 +95,12 @@ def fingerprint(source: ModelSource) -> str:
     return digest.hexdigest()[:16]
 
 
-def _download(name: str) -> Path:
+def _download(name: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
+    patterns = ["*.json", "*.jinja", "*.model", "*.txt", "*.py", *(["*.safetensors"] if weights else [])]
     try:
-        return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"])
-        )
+        return Path(snapshot_download(name, allow_patterns=patterns))
     except Exception as error:
         raise Failure(
             "“{name}” could not be had from the hub ({reason}): check the name and the network, or put its folder under var/models.",

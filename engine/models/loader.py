@@ -48,7 +48,7 @@ def load_tokenizer(name: str | None = None) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     source = resolve(name)
-    tokenizer = AutoTokenizer.from_pretrained(local_folder(source), trust_remote_code=_trusted(source))
+    tokenizer = AutoTokenizer.from_pretrained(local_folder(source, weights=False), trust_remote_code=_trusted(source))
     if not tokenizer.chat_template:
         raise BadInput(
             "“{name}” has no chat template, so it was not made for chat: choose its instruct or chat version.",

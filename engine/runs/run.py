@@ -35,7 +35,9 @@ class Status(BaseModel):
     """Of the last optimizer step, over the global batch."""
     adapter: str | None = None
     message: str | None = None
-    """Why it failed, in one sentence."""
+    """Why it ended as it did: an English sentence with gaps, the key of its translation."""
+    message_values: dict[str, str] = {}
+    """What fills the gaps."""
     created: float = 0.0
     started: float | None = None
     updated: float | None = None
@@ -46,6 +48,11 @@ class Status(BaseModel):
     """Id and creation time of the leading process."""
     world_size: int = 1
     sharding: str = "none"
+
+    @property
+    def reason(self) -> str | None:
+        """The message in English, its gaps filled."""
+        return self.message and self.message.format(**self.message_values)
 
     @property
     def seconds_left(self) -> float | None:

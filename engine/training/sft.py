@@ -107,7 +107,9 @@ def train_sft(spec: SftSpec, run: Run) -> None:
     # the adapter, and where it comes from
     if trainer.state.global_step < trainer.state.max_steps and run.stop_requested():
         return
-    metrics = trainer.evaluate() if eval_set else {}
+    measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    if eval_set and not (measured and measured[-1]["step"] == trainer.state.global_step):
+        measured = [trainer.evaluate()]
     trained: Any = trainer.accelerator.unwrap_model(trainer.model)
     trained.peft_config["default"].base_model_name_or_path = source.name
     trained.save_pretrained(run.path / "adapter")
@@ -119,7 +121,7 @@ def train_sft(spec: SftSpec, run: Run) -> None:
         dataset=spec.dataset,
         dataset_hash=registry.card(spec.dataset).content_sha256,
         spec=spec.model_dump(),
-        metrics={"loss": run.status().loss, **metrics},
+        metrics={"loss": run.status().loss, **({"eval_loss": measured[-1]["eval_loss"]} if measured else {})},
     )
     publish(spec.adapter, run.path / "adapter", card)
 

@@ -95,8 +95,16 @@ class SftSpec(BaseModel):
     @model_validator(mode="after")
     def _one_precision(self) -> "SftSpec":
         if self.bf16 and self.fp16:
-            raise ValueError("choose bf16 or fp16, not both")
+            raise BadInput("Choose bf16 or fp16, not both.")
         return self
+
+
+LIMITS = {
+    "ge": "{field} must be at least {limit}.",
+    "gt": "{field} must be more than {limit}.",
+    "le": "{field} must be at most {limit}.",
+    "lt": "{field} must be less than {limit}.",
+}
 
 
 def parse_spec(values: dict[str, Any]) -> SftSpec:
@@ -109,8 +117,15 @@ def parse_spec(values: dict[str, Any]) -> SftSpec:
         return SftSpec.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise BadInput("{field}: {reason}.", field=field, reason=first["msg"].removeprefix("Value error, ")) from error
+        field = ".".join(str(part) for part in first["loc"])
+        context = {name: value for name, value in first.get("ctx", {}).items() if name in ("ge", "gt", "le", "lt")}
+        for name, limit in context.items():
+            raise BadInput(LIMITS[name], field=field, limit=limit) from error
+        if first["type"] == "missing":
+            raise BadInput("{field} is missing.", field=field) from error
+        if first["type"] == "extra_forbidden":
+            raise BadInput("There is no setting {field}.", field=field) from error
+        raise BadInput("{field} cannot be {value}.", field=field, value=str(first["input"])[:100]) from error
 
 
 def check_spec(spec: SftSpec) -> None:

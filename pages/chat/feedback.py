@@ -26,7 +26,7 @@ def main() -> None:
 def _tabs() -> None:
     filters = feedback_filters.show()
     judgements, figures, files = st.tabs(
-        [t("Judgements"), t("Figures"), t("Export and import")], key="feedback.tabs", on_change="rerun"
+        [t("Judgements"), t("Figures"), t("Export and import")], key=feedback_files.TABS, on_change="rerun"
     )
     if judgements.open:
         with judgements:
@@ -53,7 +53,6 @@ def _welcome() -> None:
         )
         if st.button(t("Go to Chat"), type="primary", icon=":material/forum:", key="feedback.chat"):
             st.switch_page("pages/chat/chat.py")
-    st.subheader(t("You have judgements in a file?"))
     with frame.errors_shown():
         feedback_files.import_()
 

@@ -12,6 +12,7 @@ from engine.feedback.store import FeedbackFilter, find
 from pages.shared import frame
 from pages.shared.i18n import t
 
+TABS = "feedback.tabs"
 _DONE = "feedback.imported"
 _TURN = "feedback.import.turn"
 _BROKEN_SHOWN = 200
@@ -67,6 +68,8 @@ def import_() -> None:
         with frame.errors_shown(), st.spinner(t("Importing…"), show_time=True):
             st.session_state[_DONE] = (file.name, _take(file.getbuffer()))
             st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1  # an empty uploader for the next file
+            if TABS not in st.session_state:  # the first file of an empty studio: its report is in this tab
+                st.session_state[TABS] = t("Export and import")
             st.rerun()
     if done := st.session_state.get(_DONE):
         _report(*done)

@@ -40,8 +40,10 @@ def main() -> None:
         with right:
             machine(live=bool(active))
         _numbers(counts)
-        _runs(active, [run for run in runs if run not in active])
-        _adapters(adapters)
+        if runs:
+            _runs(active, [run for run in runs if run not in active])
+        if adapters:
+            _adapters(adapters)
 
 
 def _counts(person: str, adapters: list[Adapter], active: list[Run]) -> Counts:
@@ -83,16 +85,12 @@ def _runs(active: list[Run], ended: list[Run]) -> None:
     st.subheader(t("Runs"), anchor=False)
     for run in [*active, *ended[:_RECENT]]:
         run_summary(run)
-    if not active and not ended:
-        st.caption(t("Nothing has been trained yet."))
-    elif len(ended) > _RECENT:
+    if len(ended) > _RECENT:
         st.page_link("pages/train/runs.py", label=t("All runs"), icon=":material/monitoring:")
 
 
 def _adapters(adapters: list[Adapter]) -> None:
     st.subheader(t("Newest adapters"), anchor=False)
-    if not adapters:
-        st.caption(t("There is none yet: training makes one."))
     for adapter in adapters[:_RECENT]:
         _adapter(adapter)
 

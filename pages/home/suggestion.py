@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from engine.adapters.store import Adapter
 from engine.data import SAMPLE, registry
@@ -60,25 +61,29 @@ def welcome(person: str) -> None:
     )
     _loop("begin")
     left, right = st.columns(2, gap="medium")
-    with left, _way_in("home.begin.chat"):
-        st.subheader(t("Talk to it now"), anchor=False)
-        st.markdown(t("A small model is ready on this machine. Ask it something, and judge its first reply."))
+    with left, _way_in("home.begin.chat", t("Talk to it now"), _ask_it()):
         if st.button(t("Chat now"), type="primary", icon=":material/forum:", key="home.chat"):
             st.switch_page(_CHAT)
-    with right, _way_in("home.begin.sample"):
-        st.subheader(t("Teach it something in ten minutes"), anchor=False)
-        st.markdown(
-            t(
-                "Forty short conversations about the Zorvex 9, a drone that does not exist. No model knows it, so you "
-                "see at once what yours has learnt."
-            )
-        )
+    sample = t(
+        "Forty short conversations about the Zorvex 9, a drone that does not exist. No model knows it, so you see at "
+        "once what yours has learnt."
+    )
+    with right, _way_in("home.begin.sample", t("Teach it something in ten minutes"), sample):
         if st.button(t("Load the sample and train"), icon=":material/model_training:", key="home.sample"):
             _load_sample()
 
 
-def _way_in(key: str):
-    return st.container(border=True, height="stretch", vertical_alignment="distribute", key=key)
+def _way_in(key: str, title: str, words: str) -> DeltaGenerator:
+    """A card of the same height as its neighbour, its words at the top and its button at the bottom."""
+    card = st.container(border=True, height="stretch", vertical_alignment="distribute", key=key)
+    with card.container():
+        st.subheader(title, anchor=False)
+        st.markdown(words)
+    return card
+
+
+def _ask_it() -> str:
+    return t("Ask it something, and say whether its reply is any good.")
 
 
 def _load_sample() -> None:
@@ -155,7 +160,7 @@ def _suggestion(step: Step, counts: Counts, newest: Adapter | None) -> _Suggesti
         )
     return _Suggestion(
         t("Talk to the model"),
-        t("Ask it something, and say whether its reply is any good."),
+        _ask_it(),
         t("Chat now"),
         _CHAT,
         "forum",

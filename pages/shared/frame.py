@@ -52,13 +52,15 @@ def errors_shown() -> Iterator[None]:
     try:
         yield
     except StudioError as error:
-        st.error(t(error.sentence, **error.values), icon=":material/error:")
+        st.error(harmless(t(error.sentence, **error.values)), icon=":material/error:")
     except Exception as error:
         logging.getLogger(__name__).exception("a page failed")
         if is_disk_full(error):
             st.error(t(DISK_FULL), icon=":material/error:")
         else:
-            st.error(t("This went wrong; the studio's log says where. Nothing you saved is lost."), icon=":material/error:")
+            st.error(
+                t("This went wrong; the studio's log says where. Nothing you saved is lost."), icon=":material/error:"
+            )
 
 
 def _signed_in() -> str | None:

@@ -161,7 +161,7 @@ def _ending(status: Status) -> None:
 
 
 def _reason(status: Status) -> str:
-    return t(status.message) if status.message else t("It failed; the log says where.")
+    return t(status.message, **status.message_values) if status.message else t("It failed; the log says where.")
 
 
 def _numbers(status: Status, events: list[dict]) -> None:
