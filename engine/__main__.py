@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 
 from engine.commands import adapters, chat, data, doctor, feedback, runs, train
 from engine.commands.output import FailureWithResult, json_only
@@ -26,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = parser().parse_args(argv)
-    logging.basicConfig(level=os.environ.get("LOGLEVEL", "WARNING"), stream=sys.stderr)
+    _quieten_libraries()
     try:
         with json_only(arguments.json) as write:
             try:
@@ -48,6 +49,15 @@ def main(argv: list[str] | None = None) -> int:
         else:
             print(f"This went wrong: {error}. Set LOGLEVEL=DEBUG to see where.", file=sys.stderr)
         return 1
+
+
+def _quieten_libraries() -> None:
+    """Standard error is for our one line; `LOGLEVEL=INFO` or `DEBUG` brings the libraries' words back."""
+    level = os.environ.get("LOGLEVEL", "ERROR")
+    logging.basicConfig(level=level, stream=sys.stderr)
+    if level in ("ERROR", "CRITICAL"):
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def check_name(name: str) -> str:
     Raises:
         BadInput: the name could leave its folder, hide a file, or is too long.
     """
-    if not NAME.fullmatch(name) or ".." in name or name.endswith("."):
+    if not NAME.fullmatch(name) or ".." in name or name.endswith(".") or len(name.encode()) > 200:
         raise BadInput(
             "“{name}” cannot be a name: use letters, digits, - and _, at most 80 of them, starting with a letter or digit.",
             name=name[:100],

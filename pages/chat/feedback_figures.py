@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine.feedback.stats import Agreement, Summary, Tally, agreement, summarise
-from engine.feedback.store import FeedbackFilter, find
+from engine.feedback.store import FeedbackFilter, count, find
 from pages.shared.i18n import t
 
 _COLOURS = ["#14b8a6", "#f0716a", "#94a3b8"]
@@ -13,9 +13,9 @@ _NAME = 24
 
 
 def show(filters: FeedbackFilter) -> None:
-    """The figures, at most half a minute old."""
+    """The figures; what was edited in the last half minute may be missing."""
     with st.spinner(t("Counting…"), show_time=False):
-        summary, verdicts, ratings = _figures(filters)
+        summary, verdicts, ratings = _figures(filters, count(filters))
     total = summary.total
     if not total.rows:
         st.info(t("No judgement matches this filter."), icon=":material/filter_alt:")
@@ -44,7 +44,8 @@ def show(filters: FeedbackFilter) -> None:
 
 
 @st.cache_data(ttl=30, max_entries=20, show_spinner=False)
-def _figures(filters: FeedbackFilter) -> tuple[Summary, Agreement, Agreement]:
+def _figures(filters: FeedbackFilter, found: int) -> tuple[Summary, Agreement, Agreement]:
+    """Kept for half a minute, and counted anew when `found`, the number of rows, changes."""
     rows = find(filters)
     return summarise(rows), agreement(rows, "verdict"), agreement(rows, "rating")
 

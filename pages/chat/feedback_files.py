@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.feedback.export import FORMATS, Imported, import_jsonl
-from engine.feedback.store import FeedbackFilter, find
+from engine.feedback.store import FeedbackFilter, count, find
 from pages.shared import frame
 from pages.shared.i18n import t
 
@@ -23,7 +23,7 @@ def export(filters: FeedbackFilter) -> None:
     st.subheader(t("Export"))
     st.caption(t("What the filter above lets through, as JSON lines: the number of rows, and the file."))
     with st.spinner(t("Counting…")):
-        numbers = _numbers(filters)
+        numbers = _numbers(filters, count(filters))
     names = {
         "jsonl": (t("Everything"), t("Each judgement whole; another studio can import it.")),
         "sft": (t("Conversations"), t("Good replies, winners and corrections, for supervised training.")),
@@ -57,6 +57,8 @@ def import_() -> None:
             "Judgements that are here already are left as they are."
         )
     )
+    if done := st.session_state.get(_DONE):
+        _report(*done)
     file = st.file_uploader(
         t("File of judgements"),
         type=["jsonl", "json", "ndjson"],
@@ -71,8 +73,6 @@ def import_() -> None:
             if TABS not in st.session_state:  # the first file of an empty studio: its report is in this tab
                 st.session_state[TABS] = t("Export and import")
             st.rerun()
-    if done := st.session_state.get(_DONE):
-        _report(*done)
 
 
 def _take(content: memoryview) -> Imported:
@@ -104,7 +104,8 @@ def _report(name: str, done: Imported) -> None:
 
 
 @st.cache_data(ttl=30, max_entries=20, show_spinner=False)
-def _numbers(filters: FeedbackFilter) -> dict[str, int]:
+def _numbers(filters: FeedbackFilter, found: int) -> dict[str, int]:
+    """The rows of each format; kept for half a minute, and counted anew when `found` changes."""
     rows = find(filters)[::-1]
     return {format: len(make(rows)) for format, make in FORMATS.items()}
 
