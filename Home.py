@@ -5,7 +5,7 @@ import streamlit as st
 from pages.shared import frame
 from pages.shared.i18n import language, t
 
-st.set_page_config(page_title="Studio", page_icon=":material/school:", layout="wide")
+st.set_page_config(page_title="Studio", page_icon="pages/shared/icon.png", layout="wide")
 language()
 
 pages = {

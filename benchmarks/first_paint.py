@@ -14,7 +14,7 @@ from tests.browser import Server, chromium
 
 PAGES = {"home": "", "chat": "chat", "feedback": "feedback", "datasets": "datasets", "lora": "lora", "runs": "runs"}
 BARE = 'import streamlit as st\n\nst.title("Bare")\n'
-CONTENT = '[data-testid="stMain"] :is([data-testid="stMarkdown"], [data-testid="stHeading"])'
+CONTENT = '[data-testid="stMainBlockContainer"] :is([data-testid="stMarkdown"], [data-testid="stHeading"])'
 
 
 def main(rounds: int = 7) -> None:

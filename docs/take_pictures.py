@@ -79,7 +79,7 @@ def _look(home: Path, conversation: int) -> None:
         page.wait_for_selector('[data-testid="stMetric"], [data-testid="stHeading"]')
         for name, address in addresses.items():
             page.goto(f"{server.url}/{address}")
-            page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMain"]')
+            page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMainBlockContainer"]')
             page.wait_for_timeout(2500)  # charts draw after the script has run
             page.screenshot(path=PICTURES / f"{name}.png")
             print(f"docs/pictures/{name}.png")

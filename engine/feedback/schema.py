@@ -173,6 +173,8 @@ class FeedbackRow(Base):
             sqlite_where=text("kind = 'rating'"),
             postgresql_where=text("kind = 'rating'"),
         ),
+        # an import asks for each line whether it is here already
+        Index("feedback_known", "annotator", "created"),
         # datasets name the rows they were made of: a number is never given out twice
         {"sqlite_autoincrement": True},
     )
@@ -180,9 +182,9 @@ class FeedbackRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     created: Mapped[datetime] = mapped_column(UtcTime, index=True)
     updated: Mapped[datetime] = mapped_column(UtcTime)
-    annotator: Mapped[str] = mapped_column(index=True)
+    annotator: Mapped[str]
     kind: Mapped[str] = mapped_column(index=True)
-    conversation_id: Mapped[int | None]
+    conversation_id: Mapped[int | None] = mapped_column(index=True)
     message_id: Mapped[int | None]
     prompt: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     question: Mapped[str]

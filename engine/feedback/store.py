@@ -186,6 +186,13 @@ def count(filters: FeedbackFilter = FeedbackFilter()) -> int:
         return db.scalars(_where(select(func.count(FeedbackRow.id)), filters)).one()
 
 
+def known_values(*columns: str) -> list[str]:
+    """The different values in these columns of all rows, in order; "" where there is none."""
+    with session() as db:
+        found = {value or "" for name in columns for value in db.scalars(select(getattr(FeedbackRow, name)).distinct())}
+    return sorted(found)
+
+
 def restore(records: list[Feedback]) -> int:
     """Keep judgements that were written elsewhere, in one transaction; those that are here already are left as they are.
 

@@ -97,17 +97,21 @@ class Host:
     def unload(self, model: str | None = None) -> None:
         """Give the memory of one model, or of all, back; requests in progress end as cancelled."""
         with self._lock:
-            for name in [model] if model else list(self._owners):
-                if owner := self._owners.pop(name, None):
-                    owner.close()
+            names = [model] if model else list(self._owners)
+            ending = [self._owners.pop(name) for name in names if name in self._owners]
+        for owner in ending:
+            owner.close()
+        for owner in ending:
+            owner.join()
 
     def _load(self, name: str) -> "ModelOwner":
         needed = loader.bytes_needed(resolve(name), loader.Placement.from_settings())
         idle = [owner for owner in self._owners.values() if not owner.busy]
+        making_room: list[ModelOwner] = []
         for owner in sorted(idle, key=lambda owner: owner.last_used):
             if self._used() + needed <= self._budget:
                 break
-            del self._owners[owner.name]
+            making_room.append(self._owners.pop(owner.name))
             owner.close()
         if self._used() + needed > self._budget:
             raise Failure(
@@ -116,7 +120,7 @@ class Host:
                 needed=needed / 2**30,
                 free=max(0, self._budget - self._used()) / 2**30,
             )
-        return ModelOwner(name, needed)
+        return ModelOwner(name, needed, after=making_room)
 
     def _used(self) -> int:
         return sum(owner.bytes for owner in self._owners.values() if owner.alive)
@@ -128,9 +132,10 @@ class ModelOwner:
     Args:
         name: the model's.
         estimate: bytes it will take, until it is loaded and they are known.
+        after: owners whose memory it needs; it waits for their end.
     """
 
-    def __init__(self, name: str, estimate: int):
+    def __init__(self, name: str, estimate: int, after: "list[ModelOwner]"):
         self.name = name
         self.bytes = estimate
         self.last_used = time.monotonic()
@@ -138,6 +143,7 @@ class ModelOwner:
         self._count = 0  # requests not ended yet
         self._closed = False  # whether requests are refused; changes once, under the lock
         self._lock = threading.Lock()
+        self._after = after
         self._description = LoadedModel(name, estimate, {}, "", [], 0)
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
         self._thread.start()
@@ -167,8 +173,11 @@ class ModelOwner:
         return LoadedModel(d.name, d.bytes, d.devices, d.dtype, d.adapters, self._count)
 
     def close(self) -> None:
-        """End the thread after its current token and wait for the memory to be free."""
+        """Ask the thread to end after its current token."""
         self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait until it has ended and its memory is free."""
         self._thread.join()
 
     # everything below runs in the owner thread
@@ -190,6 +199,8 @@ class ModelOwner:
             self._free()
 
     def _load(self) -> None:
+        while self._after:
+            self._after.pop().join()
         source = resolve(self.name)
         self.tokenizer = loader.load_tokenizer(self.name)
         self.model = loader.load_model(self.name)

@@ -6,12 +6,10 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import streamlit as st
-from sqlalchemy import select
 from streamlit.delta_generator import DeltaGenerator
 
-from engine.database import session
-from engine.feedback.schema import FeedbackRow, Verdict
-from engine.feedback.store import FeedbackFilter
+from engine.feedback.schema import Verdict
+from engine.feedback.store import FeedbackFilter, known_values
 from pages.shared.i18n import t
 
 _ANY = "any"
@@ -59,11 +57,11 @@ def _more() -> DeltaGenerator:
 
 def _fields() -> dict[str, Any]:
     kinds = {"rating": t("Rating"), "comparison": t("Comparison"), "kept": t("Kept over another")}
-    annotator = _choice(t("Judged by"), "annotator", _known(FeedbackRow.annotator))
+    annotator = _choice(t("Judged by"), "annotator", known_values("annotator"))
     kind = _choice(t("Kind"), "kind", list(kinds), kinds.__getitem__)
-    adapters = _known(FeedbackRow.adapter, FeedbackRow.adapter_b)
+    adapters = known_values("adapter", "adapter_b")
     adapter = _choice(t("Adapter"), "adapter", adapters, lambda name: name or t("none (the base model)"))
-    models = [name for name in _known(FeedbackRow.model, FeedbackRow.model_b) if name]
+    models = [name for name in known_values("model", "model_b") if name]
     model = _choice(t("Model"), "model", models)
     first, last = st.columns(2)
     since = _day(first, t("From"), "since")
@@ -97,13 +95,6 @@ def _day(place, label: str, name: str) -> date | None:
 def _begin(day: date) -> datetime:
     """A day's first moment, where the reader is."""
     return datetime.combine(day, time(), ZoneInfo(st.context.timezone or "UTC"))
-
-
-def _known(*columns) -> list[str]:
-    """The different values in these columns; "" where there is none."""
-    with session() as db:
-        found = {value or "" for column in columns for value in db.scalars(select(column).distinct())}
-    return sorted(found)
 
 
 def _clear() -> None:

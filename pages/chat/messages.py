@@ -29,7 +29,7 @@ def user_message(message: Message) -> None:
                 type="tertiary",
                 help=t("Edit and ask again"),
             ):
-                _edit_question(message)
+                st.dialog(t("Edit and ask again"), width="large")(_edit_question)(message)
 
 
 def assistant_message(line: list[Message], message: Message, given: Feedback | None) -> None:
@@ -51,7 +51,7 @@ def assistant_message(line: list[Message], message: Message, given: Feedback | N
                 args=(message,),
             )
             if st.button(t("Edit"), key=f"edit.{message.id}", icon=":material/edit:", type="tertiary"):
-                _edit_reply(line, message)
+                st.dialog(t("Put your own words in its place"), width="large")(_edit_reply)(line, message)
             if _can_be_kept(message):
                 st.button(
                     t("Keep this one"),
@@ -133,9 +133,7 @@ def _answer_again(message: Message) -> None:
     st.session_state[TO_ANSWER] = message.parent_id
 
 
-@st.dialog(" ", width="large")
 def _edit_question(message: Message) -> None:
-    st.subheader(t("Edit and ask again"))
     text = st.text_area(t("Your message"), message.content, key=f"edit_text.{message.id}", height=150)
     if st.button(t("Ask"), type="primary", key=f"edit_save.{message.id}", disabled=not text.strip()):
         with errors_shown():
@@ -144,9 +142,7 @@ def _edit_question(message: Message) -> None:
             st.rerun()
 
 
-@st.dialog(" ", width="large")
 def _edit_reply(line: list[Message], message: Message) -> None:
-    st.subheader(t("Put your own words in its place"))
     st.caption(t("Your version is kept beside the model's, and recorded as better."))
     text = st.text_area(t("Reply"), message.content, key=f"edit_text.{message.id}", height=250)
     unchanged = text.strip() in ("", message.content.strip())

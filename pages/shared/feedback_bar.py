@@ -32,7 +32,7 @@ def feedback_bar(line: list[Message], message: Message, given: Feedback | None) 
         type="tertiary",
         help=t("Write the reply as it should have been, tag it, comment on it."),
     ):
-        _correction(line, message, given)
+        st.dialog(t("What should it have said?"), width="large")(_correction)(line, message, given)
     if given:
         said = t("Corrected, thank you") if given.correction else t("Saved, thank you")
         st.caption(f":material/check: {said}")
@@ -50,9 +50,7 @@ def _save_stars(line: list[Message], message: Message, key: str) -> None:
         judgements.rate(person(), line, message, rating=None if value is None else value + 1)
 
 
-@st.dialog(" ", width="large")
 def _correction(line: list[Message], message: Message, given: Feedback | None) -> None:
-    st.subheader(t("What should it have said?"))
     form = Form(
         f"correction.{message.id}",
         {

@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from pages.shared.i18n import t
+from pages.shared.text import without_addresses
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+.!~$:<>|&-])")
 
 
 def literal(text: str, most: int = 100) -> str:
     """One line of text as it stands, for a label that Streamlit reads as Markdown; cut to `most` characters."""
-    line = " ".join(text.split())
+    line = without_addresses(" ".join(text.split()))
     return _MARKUP.sub(r"\\\1", line if len(line) <= most else line[: most - 1] + "…")
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import Server, chromium
 
 MINUTES = 60_000
+expect.set_options(timeout=2 * MINUTES)  # a reply on two busy cores takes its time
 
 
 @pytest.fixture(scope="session")
@@ -54,8 +55,9 @@ class Person:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until the script has run."""
-        self.page.wait_for_selector('[data-testid="stMain"]')
+        """Wait until the script has run; a click takes a moment to start it."""
+        self.page.wait_for_timeout(400)
+        self.page.wait_for_selector('[data-testid="stMainBlockContainer"]')
         expect(self.page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
     def widget(self, key: str):
@@ -77,6 +79,12 @@ class Person:
             expect(self.keyed("regenerate-")).to_have_count(before + 1)
             self.settle()
 
+    def new_conversation(self) -> None:
+        """Begin one; it keeps the settings."""
+        self.widget("chat.new").get_by_role("button").click()
+        expect(self.page.get_by_text("Ask something")).to_be_visible()
+        self.settle()
+
     def last_reply(self) -> str:
         """The text of the last message."""
         return self.page.get_by_test_id("stChatMessage").last.get_by_test_id("stMarkdown").first.inner_text()
@@ -89,7 +97,7 @@ class Person:
 
     def set_sampling(self, temperature_zero: bool = True, longest: int = 24) -> None:
         """Short and greedy replies, through the page's own controls."""
-        self.page.get_by_test_id("stMain").get_by_test_id("stPopoverButton").click()
+        self.page.get_by_test_id("stMainBlockContainer").get_by_test_id("stPopoverButton").first.click()
         tokens = self.page.get_by_label("Longest reply, in tokens")
         tokens.fill(str(longest))
         tokens.press("Enter")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pages.shared.labels import literal
 from pages.shared.text import harmless
 
 
@@ -41,8 +42,16 @@ def test_code_stays_as_it_is():
     assert harmless("use `[a](http://b)` here") == "use `[a](http://b)` here"
 
 
-@pytest.mark.parametrize(
-    "text", ["plain words", "**bold** and *it*", "1. one\n2. two", "你好，世界", "a ] b [ c", "x < y"]
-)
+@pytest.mark.parametrize("text", ["plain words", "**bold** and *it*", "你好，世界", "a ] b [ c", "x < y"])
 def test_other_text_stays_as_it_is(text):
     assert harmless(text) == text
+
+
+def test_lines_stay_lines():
+    assert harmless("roses are red\nviolets are blue") == "roses are red  \nviolets are blue"
+
+
+@pytest.mark.parametrize("text", ["http://evil.example/x", "WWW.evil.example", "[a](https://b)"])
+def test_labels_hold_no_link(text):
+    assert "://" not in literal(text).replace(":\u200b", "")
+    assert "\u200b" in literal(text)

@@ -1,9 +1,6 @@
 """The HTTP backend against a small local server that really streams: words, stop, keys, and errors in one sentence."""
 
-import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -11,63 +8,15 @@ from engine.chat.openai import OpenAIBackend
 from engine.errors import BadInput, Failure
 from engine.models.request import Sampling
 from engine.settings import settings
+from tests.openai_server import WORDS, openai_server
 
 QUESTION = [{"role": "user", "content": "你好"}]
-WORDS = ["灵", "犀", " says", " <b>hello</b>", " 🐉", "."]
-
-
-class Handler(BaseHTTPRequestHandler):
-    """As much of the OpenAI API as a chat needs."""
-
-    def do_GET(self):
-        self._json({"object": "list", "data": [{"id": "first-model", "object": "model"}]})
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.headers["Authorization"], body))
-        if body["model"] == "unknown":
-            self._json({"error": {"message": "no such model"}}, 404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        words = WORDS * 200 if body["model"] == "endless" else WORDS
-        try:
-            for word in words:
-                self._event({"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
-                self.server.sent += 1
-                time.sleep(0.01)
-            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            self._event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14}})
-            self.wfile.write(b"data: [DONE]\n\n")
-        except (BrokenPipeError, ConnectionResetError):
-            self.server.left = True
-
-    def _event(self, chunk):
-        chunk |= {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
-        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        self.wfile.flush()
-
-    def _json(self, value, status=200):
-        data = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *arguments):
-        pass
 
 
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.sent, server.left = [], 0, False
-    server.url = f"http://127.0.0.1:{server.server_port}/v1"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
+    with openai_server() as server:
+        yield server
 
 
 def test_words_arrive_one_by_one_with_counts(server):
