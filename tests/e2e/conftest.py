@@ -98,7 +98,7 @@ class Person:
     def set_sampling(self, temperature_zero: bool = True, longest: int = 24) -> None:
         """Short and greedy replies, through the page's own controls."""
         self.page.get_by_test_id("stMainBlockContainer").get_by_test_id("stPopoverButton").first.click()
-        tokens = self.page.get_by_label("Longest reply, in tokens")
+        tokens = self.page.get_by_label("Longest reply, in tokens", exact=True)
         tokens.fill(str(longest))
         tokens.press("Enter")
         self.settle()

@@ -75,8 +75,8 @@ def test_versions_edits_and_a_restart(person, server, starter):
 
     # editing the question asks again
     ann.keyed("edit-").first.get_by_role("button").click()
-    page.get_by_label("Your message").fill("Name a fruit.")
-    page.get_by_label("Your message").press("Control+Enter")
+    page.get_by_label("Your message", exact=True).fill("Name a fruit.")
+    page.get_by_label("Your message", exact=True).press("Control+Enter")
     page.get_by_role("dialog").get_by_role("button", name="Ask").click()
     expect(page.get_by_text("Name a fruit.")).to_be_visible()
     expect(ann.keyed("regenerate-")).to_have_count(1)
@@ -122,8 +122,8 @@ def test_another_server_streams_and_html_stays_text(person):
     with openai_server() as other:
         page = ann.open("chat")
         ann.choose("Model", "Another server …")
-        page.get_by_label("Address of the server").fill(other.url)
-        page.get_by_label("Address of the server").press("Enter")
+        page.get_by_label("Address of the server", exact=True).fill(other.url)
+        page.get_by_label("Address of the server", exact=True).press("Enter")
         ann.settle()
         ann.ask("你好")
         assert ann.last_reply() == "灵犀 says <b>hello</b> 🐉."
@@ -134,8 +134,8 @@ def test_another_server_streams_and_html_stays_text(person):
 
 def test_a_deep_link_and_chinese(person):
     chen = person("陈", language="zh-CN")
-    chen.open()
-    page = chen.open("lora")
+    page = chen.open("lora")  # the first request of a fresh server
+    expect(page.get_by_text("Page not found")).to_have_count(0)
     expect(page.get_by_role("heading", name="LoRA 训练")).to_be_visible()
     page.get_by_text("English", exact=True).click()
     expect(page.get_by_role("heading", name="LoRA training")).to_be_visible()

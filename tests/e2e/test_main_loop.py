@@ -23,7 +23,7 @@ def test_the_main_loop(person, server, starter, proof):
     page = ann.open()
 
     # sign in as an annotator
-    page.get_by_label("Your name").fill("Ann")
+    page.get_by_label("Your name", exact=True).fill("Ann")
     page.get_by_role("button", name="Begin").click()
     ann.settle()
 
@@ -43,7 +43,7 @@ def test_the_main_loop(person, server, starter, proof):
         ann.keyed("thumbs-").last.get_by_role("radio").last.click()
         expect(page.get_by_text("Saved, thank you")).to_be_visible()
         ann.keyed("correct-").last.get_by_role("button").click()
-        page.get_by_label("The reply as it should have been").fill(TAUGHT)
+        page.get_by_label("The reply as it should have been", exact=True).fill(TAUGHT)
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_text("Corrected, thank you")).to_be_visible()
     rows = find()
@@ -56,8 +56,8 @@ def test_the_main_loop(person, server, starter, proof):
     ann.click_nav("Datasets")
     ann.widget("datasets.add").get_by_role("button").click()
     page.get_by_role("tab", name="From feedback").click()
-    page.get_by_label("Name of the dataset").locator("visible=true").fill("taught")
-    page.get_by_label("Name of the dataset").locator("visible=true").press("Enter")
+    page.get_by_label("Name of the dataset", exact=True).locator("visible=true").fill("taught")
+    page.get_by_label("Name of the dataset", exact=True).locator("visible=true").press("Enter")
     ann.settle()
     ann.widget("datasets.judged.make").get_by_role("button").click()
     expect(page.get_by_text("taught").first).to_be_visible()
@@ -66,9 +66,9 @@ def test_the_main_loop(person, server, starter, proof):
 
     # train on it
     ann.click_nav("LoRA training")
-    page.get_by_label("Name of the adapter").fill("zorvex-lora")
-    page.get_by_label("Name of the adapter").press("Enter")
-    steps = page.get_by_label("Max steps")
+    page.get_by_label("Name of the adapter", exact=True).fill("zorvex-lora")
+    page.get_by_label("Name of the adapter", exact=True).press("Enter")
+    steps = page.get_by_label("Max steps", exact=True)
     steps.fill("40")
     steps.press("Enter")
     ann.settle()
@@ -86,8 +86,10 @@ def test_the_main_loop(person, server, starter, proof):
     server.kill()
     assert psutil.Process(process[0]).is_running()
     server.start()
-    ann.open("runs")
+    page.reload()
+    ann.settle()
     expect(page.get_by_text("zorvex-lora").first).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
     step_after_restart = run.status().step
     expect(page.get_by_role("button", name="Chat with this adapter")).to_be_visible(timeout=10 * MINUTES)
     assert run.status().state == "finished"
