@@ -74,3 +74,4 @@ def openai_server() -> Iterator[OpenAIServer]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
+    server.server_close()

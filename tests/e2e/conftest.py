@@ -79,6 +79,10 @@ class Person:
             expect(self.keyed("regenerate-")).to_have_count(before + 1)
             self.settle()
 
+    def sees_words(self) -> None:
+        """Wait until some words of the reply in progress are there."""
+        expect(self.page.get_by_test_id("stChatMessage").last).to_have_text(re.compile(r"(\w+\W+){4}"))
+
     def new_conversation(self) -> None:
         """Begin one; it keeps the settings."""
         self.widget("chat.new").get_by_role("button").click()

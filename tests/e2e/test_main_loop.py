@@ -88,7 +88,7 @@ def test_the_main_loop(person, server, starter, proof):
     server.start()
     page.reload()
     ann.settle()
-    expect(page.get_by_text("zorvex-lora").first).to_be_visible()
+    expect(page.get_by_role("heading", name="zorvex-lora")).to_be_visible()
     expect(page.get_by_text("Page not found")).to_have_count(0)
     step_after_restart = run.status().step
     expect(page.get_by_role("button", name="Chat with this adapter")).to_be_visible(timeout=10 * MINUTES)

@@ -12,6 +12,7 @@ import pytest
 
 from engine.database import writing
 from engine.feedback import store
+from tests.conftest import PROVE
 
 ROOT = Path(__file__).resolve().parents[3]
 WRITER = Path(__file__).with_name("write_feedback.py")
@@ -40,8 +41,8 @@ def acknowledged(lines: list[str]) -> dict[int, tuple[str, int]]:
     return {int(row): (who, int(number)) for row, who, number in whole}
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_killed_writer_loses_nothing_it_acknowledged(studio_home, seed):
+@pytest.mark.parametrize("seed", range(20 if PROVE else 4))
+def test_a_killed_writer_loses_nothing_it_acknowledged(studio_home, seed, proof):
     moment = random.Random(seed).randrange(1, 900)
     with start_writer("killed", 50) as writer:
         assert writer.stdout
@@ -52,6 +53,9 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(studio_home, seed):
     assert moment <= len(promised) < 1000  # it did die in the middle
     kept = written(studio_home)
     assert {row: kept.get(row) for row in promised} == promised
+    proof(
+        f"2.5-kill-while-rating-{seed}", acknowledged=len(promised), found=len(kept), lost=len(promised.keys() - kept)
+    )
 
 
 def test_a_writer_holds_the_lock_from_the_start_and_readers_do_not_wait(studio_home):
