@@ -81,7 +81,9 @@ class Person:
 
     def sees_words(self) -> None:
         """Wait until some words of the reply in progress are there."""
-        expect(self.page.get_by_test_id("stChatMessage").last).to_have_text(re.compile(r"(\w+\W+){4}"))
+        avatar = self.page.get_by_test_id("stChatMessageAvatarAssistant")
+        reply = self.page.get_by_test_id("stChatMessage").filter(has=avatar).last
+        expect(reply).to_have_text(re.compile(r"(\w+\W+){4}"))
 
     def new_conversation(self) -> None:
         """Begin one; it keeps the settings."""
