@@ -72,6 +72,7 @@ def import_files(files: Iterable[Path], name: str, format: str = "auto") -> Impo
     Raises:
         BadInput: the name is taken or none; a file is missing or unknown; the files are of several kinds; no row is good.
     """
+    check_name(name)
     formats = _formats([Path(file) for file in files], format)
     kind = FORMATS[formats[0][1]].kind
     sources = [{"file": path.name, "sha256": sha256(path), "format": format} for path, format in formats]

@@ -43,7 +43,7 @@ def settings_bar(conversation: Conversation) -> ChatSettings:
 
 
 def _controls(key: str, saved: ChatSettings) -> ChatSettings:
-    pickers, switch, more = st.columns([7, 2, 1], vertical_alignment="bottom")
+    pickers, switch, more = st.columns([6, 2, 2], vertical_alignment="bottom")
     with switch:
         side_by_side = st.toggle(
             t("Side by side"),
@@ -54,7 +54,7 @@ def _controls(key: str, saved: ChatSettings) -> ChatSettings:
     with pickers:
         a = speaker_picker(f"{key}.a", saved.a)
         b = speaker_picker(f"{key}.b", saved.b) if side_by_side else saved.b
-    with more, st.popover(" ", icon=":material/tune:", help=t("System prompt, sampling, seed")):
+    with more, st.popover(t("Settings"), icon=":material/tune:", help=t("System prompt, sampling, seed")):
         blind = st.toggle(
             t("Blind"),
             saved.blind,
