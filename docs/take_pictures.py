@@ -48,7 +48,14 @@ def _rate_as(person: str, line, message, **judgement) -> None:
     from engine.feedback.schema import Reply
 
     prompt = [{"role": turn.role, "content": turn.content} for turn in line[: line.index(message)]]
-    store.rate(person, prompt, Reply(message.content, "starter"), message_id=message.id, **judgement)
+    store.rate(
+        person,
+        prompt,
+        Reply(message.content, "starter"),
+        conversation_id=message.conversation_id,
+        message_id=message.id,
+        **judgement,
+    )
 
 
 def _train() -> None:

@@ -36,7 +36,7 @@ def test_the_two_commands_stand_first():
 
 
 def test_every_page_has_its_picture():
-    pages = re.findall(r'st\.Page\("pages/\w+/(\w+)\.py"', (ROOT / "Home.py").read_text(encoding="utf-8"))
+    pages = re.findall(r'st\.Page\(\s*"pages/\w+/(\w+)\.py"', (ROOT / "Home.py").read_text(encoding="utf-8"))
     assert len(pages) >= 6
     for name in pages:
         assert f"docs/pictures/{name}.png" in README, name

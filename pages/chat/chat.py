@@ -14,7 +14,7 @@ from engine.chat.turns import LiveReply, start_reply
 from engine.feedback.store import FeedbackFilter, find
 from pages.chat.conversation_list import conversation_list, current_conversation
 from pages.chat.messages import TO_ANSWER, assistant_message, user_message
-from pages.chat.settings_bar import ChatSettings, settings_bar
+from pages.chat.settings_bar import ChatSettings, begin_comparison, settings_bar
 from pages.chat.side_by_side import pair_messages, pair_of
 from pages.shared.frame import errors_shown, person
 from pages.shared.i18n import t
@@ -26,6 +26,8 @@ LIVE = "chat.live"  # replies that the previous run of this page was writing
 def main() -> None:
     """Draw the page."""
     _end_interrupted()
+    if adapter := st.session_state.pop("chat.compare", None):
+        begin_comparison(adapter)
     conversation = current_conversation()
     conversation_list(conversation)
     settings = settings_bar(conversation)

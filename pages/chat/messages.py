@@ -29,7 +29,7 @@ def user_message(message: Message) -> None:
                 type="tertiary",
                 help=t("Edit and ask again"),
             ):
-                st.dialog(t("Edit and ask again"), width="large")(_edit_question)(message)
+                st.dialog(t("Edit and ask again"), width="medium")(_edit_question)(message)
 
 
 def assistant_message(line: list[Message], message: Message, given: Feedback | None) -> None:
@@ -39,6 +39,8 @@ def assistant_message(line: list[Message], message: Message, given: Feedback | N
         st.caption(described(message))
         if not message.content.strip():
             return
+        if given and given.correction:
+            st.info(harmless(given.correction), icon=":material/edit_note:")
         with st.container(horizontal=True, vertical_alignment="center"):
             feedback_bar(line, message, given)
             _versions(message)
@@ -51,7 +53,7 @@ def assistant_message(line: list[Message], message: Message, given: Feedback | N
                 args=(message,),
             )
             if st.button(t("Edit"), key=f"edit.{message.id}", icon=":material/edit:", type="tertiary"):
-                st.dialog(t("Put your own words in its place"), width="large")(_edit_reply)(line, message)
+                st.dialog(t("Put your own words in its place"), width="medium")(_edit_reply)(line, message)
             if _can_be_kept(message):
                 st.button(
                     t("Keep this one"),
@@ -135,7 +137,7 @@ def _answer_again(message: Message) -> None:
 
 def _edit_question(message: Message) -> None:
     text = st.text_area(t("Your message"), message.content, key=f"edit_text.{message.id}", height=150)
-    if st.button(t("Ask"), type="primary", key=f"edit_save.{message.id}", disabled=not text.strip()):
+    if st.button(t("Ask"), type="primary", key=f"edit_save.{message.id}") and _changed(text, message):
         with errors_shown():
             edited = conversations.add_message(person(), message.conversation_id, "user", text, message.parent_id)
             st.session_state[TO_ANSWER] = edited.id
@@ -145,8 +147,15 @@ def _edit_question(message: Message) -> None:
 def _edit_reply(line: list[Message], message: Message) -> None:
     st.caption(t("Your version is kept beside the model's, and recorded as better."))
     text = st.text_area(t("Reply"), message.content, key=f"edit_text.{message.id}", height=250)
-    unchanged = text.strip() in ("", message.content.strip())
-    if st.button(t("Save"), type="primary", key=f"edit_save.{message.id}", disabled=unchanged):
+    if st.button(t("Save"), type="primary", key=f"edit_save.{message.id}") and _changed(text, message):
         with errors_shown():
             judgements.edit_reply(person(), line, message, text)
             st.rerun()
+
+
+def _changed(text: str, message: Message) -> bool:
+    """Whether there is a new text; says so if there is none. (A button that waits for a change would eat the first click.)"""
+    if text.strip() in ("", message.content.strip()):
+        st.warning(t("Nothing has changed yet."))
+        return False
+    return True

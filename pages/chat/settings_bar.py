@@ -5,6 +5,7 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
+from engine.adapters.store import read_adapter
 from engine.chat import conversations
 from engine.chat.conversations import Conversation
 from engine.chat.turns import Speaker
@@ -30,12 +31,26 @@ class ChatSettings(BaseModel):
         return [self.a, self.b] if self.side_by_side else [self.a]
 
 
+def speaker_of(adapter: str) -> Speaker:
+    """An adapter with the base model it was made for."""
+    return Speaker(model=read_adapter(adapter).card.base_model or None, adapter=adapter)
+
+
+def begin_comparison(adapter: str) -> None:
+    """A new conversation in which the adapter and its base answer side by side."""
+    taught = speaker_of(adapter)
+    settings = ChatSettings(a=Speaker(model=taught.model), b=taught, side_by_side=True)
+    conversation = conversations.create(person(), settings=settings.model_dump())
+    st.query_params["c"] = str(conversation.id)
+
+
 def settings_bar(conversation: Conversation) -> ChatSettings:
     """The controls; what changes is saved at once."""
     saved = ChatSettings.model_validate(conversation.settings or {})
     if adapter := st.session_state.pop("chat.adapter", None):  # "chat with this adapter" on another page
-        saved.a.adapter = adapter
-        st.session_state.pop(f"chat.{conversation.id}.a.adapter", None)
+        saved.a = speaker_of(adapter)
+        for widget in ("model", "adapter"):
+            st.session_state.pop(f"chat.{conversation.id}.a.{widget}", None)
     chosen = _controls(f"chat.{conversation.id}", saved)
     if chosen.model_dump() != conversation.settings:
         conversations.save_settings(person(), conversation.id, chosen.model_dump())
@@ -52,8 +67,10 @@ def _controls(key: str, saved: ChatSettings) -> ChatSettings:
             help=t("Two models or adapters answer the same question; you say which is better."),
         )
     with pickers:
-        a = speaker_picker(f"{key}.a", saved.a)
-        b = speaker_picker(f"{key}.b", saved.b) if side_by_side else saved.b
+        a = speaker_picker(f"{key}.a", saved.a, t("First model") if side_by_side else t("Model"))
+        b = speaker_picker(f"{key}.b", saved.b, t("Second model")) if side_by_side else saved.b
+    if side_by_side and a == b:
+        st.warning(t("Both are the same: choose another adapter or model for one of them."), icon=":material/compare:")
     with more, st.popover(t("Settings"), icon=":material/tune:", help=t("System prompt, sampling, seed")):
         blind = st.toggle(
             t("Blind"),

@@ -34,7 +34,7 @@ def from_feedback() -> None:
     form.save()
     judgements = find(FeedbackFilter(annotator=annotator)) if annotator else everything
     rows = to_sft(judgements)
-    st.markdown(t("**{rows}** rows from {judgements} judgements.", rows=len(rows), judgements=len(judgements)))
+    st.markdown(t("Judgements: {judgements}. Rows they give: **{rows}**.", rows=len(rows), judgements=len(judgements)))
     st.caption(
         t(
             "A good reply is taken as it is, a corrected one with its correction, a comparison by its winner; "

@@ -9,7 +9,7 @@ from pages.shared.i18n import t
 NAME = "zorvex"
 
 
-def sample_button(key: str) -> None:
+def sample_button(key: str, primary: bool = True) -> None:
     """Load the sample dataset; the page then runs again and finds it."""
     st.markdown(
         t(
@@ -17,7 +17,7 @@ def sample_button(key: str) -> None:
             "so you will see at once what yours has learnt."
         )
     )
-    if st.button(t("Load the sample"), type="primary", icon=":material/download:", key=key):
+    if st.button(t("Load the sample"), type="primary" if primary else "secondary", icon=":material/download:", key=key):
         with frame.errors_shown():
             registry.import_files([SAMPLE], NAME)
             st.rerun()

@@ -15,6 +15,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from engine.data import registry
 from engine.data.readers import FORMATS
 from engine.settings import settings
+from pages.data.sample import NAME, sample_button
 from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
@@ -57,6 +58,9 @@ def from_files() -> None:
             st.session_state["datasets.open"] = imported.name
             form.clear()
             st.rerun()
+    if NAME not in {card.name for card in registry.list_datasets()}:
+        st.divider()
+        sample_button("datasets.files.sample", primary=False)
 
 
 def _formats() -> None:

@@ -45,7 +45,7 @@ def suggest(step: Step, counts: Counts, newest: Adapter | None) -> None:
             )
         if st.button(found.button, type="primary", icon=f":material/{found.icon}:", key="home.next"):
             if newest and step in ("compare", "use"):
-                st.session_state["chat.adapter"] = newest.name
+                st.session_state["chat.compare" if step == "compare" else "chat.adapter"] = newest.name
                 st.switch_page(found.page, query_params={"adapter": newest.name})
             st.switch_page(found.page)
 

@@ -32,10 +32,10 @@ def feedback_bar(line: list[Message], message: Message, given: Feedback | None) 
         type="tertiary",
         help=t("Write the reply as it should have been, tag it, comment on it."),
     ):
-        st.dialog(t("What should it have said?"), width="large")(_correction)(line, message, given)
+        st.dialog(t("What should it have said?"), width="medium")(_correction)(line, message, given)
     if given:
         said = t("Corrected, thank you") if given.correction else t("Saved, thank you")
-        st.caption(f":material/check: {said}")
+        st.caption(f":material/check: {said}", width="content")
 
 
 def _save_thumbs(line: list[Message], message: Message, key: str) -> None:
@@ -64,20 +64,24 @@ def _correction(line: list[Message], message: Message, given: Feedback | None) -
         t("Tags"), TAGS, key=form.key("tags"), accept_new_options=True, format_func=_tag_label, on_change=form.save
     )
     st.text_input(t("Comment"), key=form.key("comment"), on_change=form.save)
-    if st.button(t("Save"), type="primary", key=f"save_correction.{message.id}"):
-        values = form.values()
-        changed = values["correction"].strip() != message.content.strip()
-        with errors_shown():
-            judgements.rate(
-                person(),
-                line,
-                message,
-                correction=values["correction"].strip() if changed else None,
-                tags=values["tags"],
-                comment=values["comment"].strip() or None,
-            )
-            form.clear()
-            st.rerun()
+    if not st.button(t("Save"), type="primary", key=f"save_correction.{message.id}"):
+        return
+    values = form.values()
+    if values == form.defaults:
+        st.warning(t("Nothing has changed yet."))
+        return
+    changed = values["correction"].strip() != message.content.strip()
+    with errors_shown():
+        judgements.rate(
+            person(),
+            line,
+            message,
+            correction=values["correction"].strip() if changed else None,
+            tags=values["tags"],
+            comment=values["comment"].strip() or None,
+        )
+        form.clear()
+        st.rerun()
 
 
 def _tag_label(tag: str) -> str:

@@ -79,8 +79,10 @@ def _given_name() -> str | None:
         with _card(), st.form("name", border=False):
             st.markdown(t("What shall we call you? Your conversations and ratings are kept under this name."))
             name = st.text_input(t("Your name"), max_chars=60).strip()
-            st.form_submit_button(t("Begin"), type="primary")
+            sent = st.form_submit_button(t("Begin"), type="primary")
         if not name:
+            if sent:
+                st.warning(t("Write a name to begin."))
             return None
         st.session_state[_NAME] = name
         st.query_params["as"] = name
@@ -101,5 +103,6 @@ def _sign_out() -> None:
 def _card():
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
+        language_switch()
         st.title(t("Welcome to the studio"))
         return st.container(border=True)

@@ -12,33 +12,34 @@ _SERVER = "server"
 _BASE = ""
 
 
-def speaker_picker(key: str, saved: Speaker) -> Speaker:
+def speaker_picker(key: str, saved: Speaker, label: str) -> Speaker:
     """The controls, side by side.
 
     Args:
         key: beginning of the widgets' keys.
         saved: what they show at first.
+        label: of the model's box.
 
     Returns:
         What is chosen now.
     """
     model_place, adapter_place = st.columns(2)
     with model_place:
-        model = _model(key, saved)
+        model = _model(key, saved, label)
     if model == _SERVER:
         return _server(key, saved, adapter_place)
     with adapter_place:
         return Speaker(model=model, adapter=_adapter(key, saved, model))
 
 
-def _model(key: str, saved: Speaker) -> str:
+def _model(key: str, saved: Speaker, label: str) -> str:
     listed = [source.name for source in list_models()]
     chosen = _SERVER if saved.server else saved.model or resolve(None).name
     options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), _SERVER]
     widget = f"{key}.model"
     st.session_state.setdefault(widget, chosen)
     return st.selectbox(
-        t("Model"),
+        label,
         options,
         key=widget,
         format_func=lambda name: t("Another server …") if name == _SERVER else name,

@@ -37,7 +37,9 @@ def main() -> None:
         if datasets:
             preset_menu(form)
     st.caption(
-        t("A small adapter learns from your conversations; the base model stays as it is, and you can compare the two.")
+        t(
+            "A small adapter learns from the dataset you choose; the base model stays as it is, and you can compare the two."
+        )
     )
     if not datasets:
         _empty()

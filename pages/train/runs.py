@@ -14,7 +14,7 @@ def main() -> None:
     """The page."""
     frame.person()
     st.title(t("Runs"))
-    st.caption(t("Trainings go on in the background, even if you close the page or the studio is started anew."))
+    st.caption(t("Training goes on in the background, even if you close the page or restart the studio."))
     runs = list_runs()
     if not runs:
         _empty()
