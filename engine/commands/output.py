@@ -64,6 +64,7 @@ def json_only(wanted: bool) -> Iterator[Any]:
     try:
         yield write
     finally:
+        _json = False
         sys.stdout.flush()
         os.dup2(real, 1)
         os.close(real)
