@@ -29,6 +29,8 @@ prove: setup .venv/ready-dev
 benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.streaming
 	$(BIN)/python -m benchmarks.first_paint
+	$(BIN)/python -m benchmarks.preparation --million
+	$(BIN)/python -m benchmarks.near_duplicates
 
 pictures: setup .venv/ready-dev
 	@sh tests/install_chromium.sh

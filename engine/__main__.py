@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 
-from engine.commands import adapters, chat, data, doctor, feedback, runs, train
+from engine.commands import adapters, chat, data, doctor, feedback, labelling, runs, train
 from engine.commands.output import FailureWithResult, json_only
 from engine.errors import DISK_FULL, StudioError, is_disk_full
 
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(prog="python -m engine", description="The studio's command line.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (doctor, chat, data, train, adapters, runs, feedback):
+    for group in (doctor, chat, data, train, adapters, runs, feedback, labelling):
         group.add(commands)
     return top
 

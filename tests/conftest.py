@@ -82,9 +82,9 @@ def studio(studio_home):
 @pytest.fixture
 def sample_dataset(studio_home):
     """The forty rows about the Zorvex 9, imported."""
-    from engine.data import registry
+    from engine.data.importing import import_files
 
-    registry.import_files([ROOT / "engine" / "data" / "samples" / "zorvex.jsonl"], "zorvex")
+    import_files([ROOT / "engine" / "data" / "samples" / "zorvex.jsonl"], "zorvex")
     return "zorvex"
 
 

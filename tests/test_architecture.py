@@ -12,11 +12,11 @@ from engine.settings import ROOT
 
 # lower may not import higher; equals may import each other's modules only if no circle comes of it
 LAYERS = {
-    "errors": 0, "files": 0, "settings": 0, "devices": 0, "database": 0,
+    "errors": 0, "fields": 0, "files": 0, "settings": 0, "devices": 0, "database": 0,
     "runs": 1, "adapters": 1, "data": 1, "feedback": 1, "drafts": 1,
     "models": 2,
     "chat": 3, "next_step": 3,
-    "training": 4,
+    "training": 4, "labelling": 4,
     "jobs": 5,
     "commands": 6, "__main__": 7,
 }  # fmt: skip

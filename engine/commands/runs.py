@@ -35,9 +35,8 @@ def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All runs, newest first."""
     documents = [describe(run) for run in list_runs()]
     for document in documents:
-        say(
-            f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {document['adapter'] or ''}"
-        )
+        name = document["adapter"] or document["dataset"] or ""
+        say(f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {name}")
     if not documents:
         say("No runs yet.")
     return documents
@@ -95,7 +94,10 @@ def describe(run: Run) -> dict[str, Any]:
         "status": status.state,
         "step": status.step,
         "max_steps": status.max_steps,
+        "unit": status.unit,
         "adapter": status.adapter,
+        "dataset": status.subject,
+        "result": status.result or None,
         "loss": status.loss,
         "command": run.command(),
         "message": status.reason,
@@ -114,7 +116,9 @@ def follow(run: Run) -> dict[str, Any]:
     """
     from tqdm import tqdm
 
-    with tqdm(desc=run.kind, unit="step", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
+    with tqdm(
+        desc=run.kind, unit=run.status().unit.removesuffix("s"), file=sys.stderr, disable=not sys.stderr.isatty()
+    ) as bar:
         while (status := run.status()).state not in ENDED:
             bar.total = status.max_steps or None
             bar.set_postfix_str(f"loss {status.loss:.4f}" if status.loss is not None else "", refresh=False)
@@ -133,5 +137,8 @@ def follow(run: Run) -> dict[str, Any]:
         raise FailureWithResult(
             "Run {run} is {state}: {reason}", document, run=run.id, state=document["status"], reason=reason
         )
-    say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
+    if status.adapter:
+        say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
+    else:
+        say(f"Run {run.id} finished: {status.step} {status.unit} of dataset “{status.subject}”.")
     return document

@@ -7,6 +7,7 @@ work of the living from the leftovers of the dead.
 import contextlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from engine.errors import BadInput
 from engine.runs import lock
 
 _SUFFIX = ".building"
+_PARTIAL = ".partial"
+_KEPT_SECONDS = 7 * 86_400
+"""How long a partial folder waits for somebody to go on with it."""
 
 
 @contextlib.contextmanager
@@ -56,6 +60,26 @@ def building(target: Path) -> Iterator[Path]:
         raise
 
 
+@contextlib.contextmanager
+def resumable(target: Path) -> Iterator[Path]:
+    """Build a folder whole, perhaps in several attempts. For whoever holds its lock.
+
+    Yields:
+        The folder with what earlier attempts, stopped or killed, left in it. It takes the place of `target` when the block
+        ends without an error; it is thrown away when the request itself was wrong (`BadInput`).
+    """
+    remove_leftovers(target.parent)
+    temporary = target.parent / f".{target.name}{_PARTIAL}"
+    temporary.mkdir(exist_ok=True)
+    try:
+        yield temporary
+    except BadInput:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _flush(temporary)
+    temporary.rename(target)
+
+
 def remove(target: Path) -> None:
     """Delete a folder, which is gone from sight at once. For whoever holds its lock."""
     remove_leftovers(target.parent)
@@ -73,6 +97,9 @@ def remove_leftovers(parent: Path) -> None:
         if held is not None:
             shutil.rmtree(temporary, ignore_errors=True)
             os.close(held)
+    for temporary in parent.glob(f".*{_PARTIAL}"):
+        if time.time() - temporary.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _lock(target: Path) -> Path:

@@ -7,7 +7,7 @@ can translate them.
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, Field, JsonValue, ValidationError, model_validator
 
 Kind = Literal["messages", "preference", "unpaired"]
 
@@ -24,7 +24,7 @@ class Conversation(BaseModel):
 
     kind: ClassVar[Kind] = "messages"
     messages: list[Message]
-    source: dict[str, JsonValue] = {}
+    source: dict[str, JsonValue] = Field(default_factory=dict)
     """Where the row came from, for lineage, such as `{"feedback": [3]}`."""
 
     @model_validator(mode="after")
@@ -42,7 +42,7 @@ class Preference(BaseModel):
     prompt: list[Message]
     chosen: list[Message]
     rejected: list[Message]
-    source: dict[str, JsonValue] = {}
+    source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "Preference":
@@ -61,7 +61,7 @@ class Unpaired(BaseModel):
     prompt: list[Message]
     completion: list[Message]
     label: bool
-    source: dict[str, JsonValue] = {}
+    source: dict[str, JsonValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "Unpaired":
@@ -98,10 +98,11 @@ def plain_reason(error: ValueError) -> str:
 
 
 def _check_turns(messages: list[Message]) -> None:
-    turns = messages[1:] if messages and messages[0].role == "system" else messages
-    if any(turn.role == "system" for turn in turns):
+    roles = [message.role for message in messages]
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    if "system" in turns:
         raise ValueError("a system message may only come first, and only once")
-    if any(turn.role != ("user", "assistant")[place % 2] for place, turn in enumerate(turns)):
+    if turns != ["user", "assistant"] * (len(turns) // 2) + ["user"] * (len(turns) % 2):
         raise ValueError("user and assistant must take turns, and the user begins")
 
 

@@ -1,48 +1,71 @@
-"""Encoded rows on disk: written as they come, a thousand in memory at most, and read memory-mapped.
+"""Encoded rows on disk: Arrow files, one a shard, that `datasets.load_from_disk` reads memory-mapped as one table.
 
 Knows the table's columns and nothing of where rows come from.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.data.tokenise import Encoded
+from engine.files import write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_ROWS_A_BATCH = 1000  # as `datasets` itself writes; a smaller batch makes finding a row slower, a larger one reading it
+# what `datasets` (5.2) writes for Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))}); it is not
+# imported for this, which would take two seconds
+_LIST = {"feature": {"dtype": "int32", "_type": "Value"}, "_type": "List"}
+_FEATURES = {"input_ids": _LIST, "labels": _LIST}
 
 
-@contextmanager
-def writing(folder: Path) -> Iterator[Callable[[Encoded], None]]:
-    """Write a table that `datasets.load_from_disk(folder)` reads; a table of no rows leaves no folder.
+def write_shard(folder: Path, number: int, ids: "np.ndarray", labels: "np.ndarray", lengths: "np.ndarray") -> None:
+    """Write one shard of a table; the file appears whole. A shard of no rows leaves no file.
 
-    Yields:
-        A function that adds one row.
+    Args:
+        folder: the table's.
+        number: of the shard.
+        ids: of all rows, one after the other, int32.
+        labels: as many.
+        lengths: of the rows, in tokens.
     """
-    from datasets import Dataset, Features, List, Value
-    from datasets.arrow_writer import ArrowWriter
+    import numpy as np
+    import pyarrow as pa
 
-    features = Features({"input_ids": List(Value("int32")), "labels": List(Value("int32"))})
-    stream = folder.with_suffix(".arrow")
-    writer = ArrowWriter(path=str(stream), features=features, writer_batch_size=1000)
-    try:
-        yield lambda row: writer.write(vars(row))
-        rows, _ = writer.finalize()
-    finally:
-        writer.close()
-    if rows:
-        with _quiet():
-            Dataset.from_file(str(stream)).save_to_disk(folder)
-    stream.unlink()
+    if not len(lengths):
+        return
+    folder.mkdir(exist_ok=True)
+    path = folder / f"data-{number:05}.arrow"
+    temporary = path.with_suffix(".writing")
+    metadata = {"huggingface": json.dumps({"info": {"features": _FEATURES}})}
+    schema = pa.schema([(name, pa.list_(pa.int32())) for name in _FEATURES], metadata=metadata)
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
+    columns = [pa.ListArray.from_arrays(ends, pa.array(values)) for values in (ids, labels)]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        stream.write_table(table, max_chunksize=_ROWS_A_BATCH)
+    temporary.replace(path)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar of `datasets`: whoever prepares shows one for the whole."""
-    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+def finish_table(folder: Path, fingerprint: str) -> None:
+    """Make the shards in a folder one table.
 
-    shown = not are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            enable_progress_bars()
+    Args:
+        folder: need not exist, where there are no rows.
+        fingerprint: what `datasets` keeps apart the results of later steps by; equal for equal content.
+    """
+    files = sorted(folder.glob("data-*.arrow"))
+    if not files:
+        return
+    # the two files that `Dataset.save_to_disk` writes (datasets 5.2)
+    write_json(folder / "dataset_info.json", {"features": _FEATURES})
+    state = {
+        "_data_files": [{"filename": path.name} for path in files],
+        "_fingerprint": fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": None,
+    }
+    write_json(folder / "state.json", state)

@@ -115,8 +115,8 @@ def _tokens(
     check_tokenizer(tokenizer)
     replies = [i for i, message in enumerate(messages) if is_reply(message)]
     chat = [message.model_dump() for message in messages[: replies[-1] + 1]]
-    text = _render(chat, tokenizer)
-    spans = _reply_spans(text, chat, replies, tokenizer) if completion_only else [(0, len(text))]
+    text = render(chat, tokenizer)
+    spans = reply_spans(text, chat, replies, tokenizer) if completion_only else [(0, len(text))]
     encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return text, [
         _Token(id, start, any(first <= start < end for first, end in spans))
@@ -124,7 +124,7 @@ def _tokens(
     ]
 
 
-def _reply_spans(
+def reply_spans(
     text: str, chat: list[dict[str, str]], replies: list[int], tokenizer: "PreTrainedTokenizerBase"
 ) -> list[tuple[int, int]]:
     spans = [_reply_span(text, chat[: i + 1], tokenizer) for i in replies]
@@ -140,15 +140,15 @@ def _reply_spans(
 
 def _reply_span(text: str, chat: list[dict[str, str]], tokenizer: "PreTrainedTokenizerBase") -> tuple[int, int] | None:
     """Where in the text the last turn of `chat` stands, in characters; None where the text shows it otherwise."""
-    asked = _render(chat[:-1], tokenizer, add_generation_prompt=True)
+    asked = render(chat[:-1], tokenizer, add_generation_prompt=True)
     # templates put a line break after the token that ends a turn; the model never has to say it
-    answered = _render(chat, tokenizer).rstrip()
+    answered = render(chat, tokenizer).rstrip()
     if len(asked) < len(answered) and answered.startswith(asked) and text.startswith(answered):
         return len(asked), len(answered)
     return None
 
 
-def _render(
+def render(
     chat: list[dict[str, str]], tokenizer: "PreTrainedTokenizerBase", add_generation_prompt: bool = False
 ) -> str:
     try:

@@ -13,7 +13,10 @@ import time
 
 import psutil
 
+from engine.data.specs import DataSpec
 from engine.errors import BadInput
+from engine.jobs import data
+from engine.jobs.words import flags
 from engine.jobs.worker import LOCK_VARIABLE
 from engine.runs import Run, create_run, lock
 from engine.runs.run import ENDED
@@ -38,16 +41,21 @@ def start_sft(spec: SftSpec) -> Run:
     return run
 
 
+def start_data(spec: DataSpec) -> Run:
+    """Start a run about a dataset in the background.
+
+    Raises:
+        BadInput: it cannot work as asked; nothing was started.
+    """
+    data.check(spec)
+    run = create_run(spec.kind, spec.model_dump(mode="json"), data.command_line(spec), subject=data.subject(spec))
+    _launch(run)
+    return run
+
+
 def command_line(spec: SftSpec) -> str:
     """The command that does what the spec asks for, with every setting spelled out."""
-    words = ["python", "-m", "engine", "train", "sft"]
-    for name, value in spec.model_dump(exclude_none=True).items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", str(value)]
-    return shlex.join(words)
+    return shlex.join(["python", "-m", "engine", "train", "sft", *flags(spec.model_dump(exclude_none=True))])
 
 
 def resume(run: Run) -> None:

@@ -10,7 +10,7 @@ import traceback
 import psutil
 
 from engine.errors import DISK_FULL, Failure, StudioError, is_disk_full
-from engine.runs import Run, lock, open_run
+from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
 from engine.training.specs import SftSpec
 
@@ -29,6 +29,10 @@ def work(run_id: str) -> None:
     run.update(state="running", started=time.time(), process=(process.pid, process.create_time()))
     try:
         _recipe(run)
+    except Stopped:
+        run.update(state="stopped", ended=time.time())
+        os.close(held)
+        return
     except Exception as error:
         traceback.print_exc()
         remove_incomplete(run.checkpoints)  # on a full disk this makes the room the ending needs
@@ -44,9 +48,14 @@ def work(run_id: str) -> None:
 
 
 def _recipe(run: Run) -> None:
-    from engine.training.sft import train_sft
+    if run.kind == "sft":
+        from engine.training.sft import train_sft
 
-    train_sft(SftSpec.model_validate(run.spec()), run)
+        train_sft(SftSpec.model_validate(run.spec()), run)
+    else:
+        from engine.jobs.data import run_data
+
+        run_data(run)
 
 
 def _hold_lock(run: Run) -> int:
@@ -60,13 +69,11 @@ def _hold_lock(run: Run) -> int:
 
 
 def _explain(error: Exception) -> StudioError:
-    import torch
-
     if isinstance(error, StudioError):
         return error
     if is_disk_full(error):
         return Failure(DISK_FULL)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be loaded
         return Failure("Out of memory: lower the batch size or the max length, or switch gradient checkpointing on.")
     return Failure(
         "It failed with {error}: {reason}; the log has the trace.", error=type(error).__name__, reason=str(error)[:300]

@@ -6,11 +6,12 @@ Only safetensors weights; a model's own code runs only if `STUDIO_TRUSTED_MODELS
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.devices import devices, has_cuda
 from engine.errors import BadInput
-from engine.files import read_safetensors_header
+from engine.files import read_json, read_safetensors_header
 from engine.models.catalog import ModelSource, local_folder, resolve
 from engine.settings import settings
 
@@ -45,16 +46,31 @@ def load_tokenizer(name: str | None = None) -> "PreTrainedTokenizerBase":
     Raises:
         BadInput: the model has no chat template.
     """
-    from transformers import AutoTokenizer
-
     source = resolve(name)
-    tokenizer = AutoTokenizer.from_pretrained(local_folder(source, weights=False), trust_remote_code=_trusted(source))
+    folder = local_folder(source, weights=False)
+    if _names_plain_tokenizer(folder):
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    else:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=_trusted(source))
     if not tokenizer.chat_template:
         raise BadInput(
             "“{name}” has no chat template, so it was not made for chat: choose its instruct or chat version.",
             name=source.name,
         )
     return tokenizer
+
+
+def _names_plain_tokenizer(folder: Path) -> bool:
+    """Whether AutoTokenizer would come to the plain class: without it torch need not be imported, which takes three seconds."""
+    path = folder / "tokenizer_config.json"
+    config = read_json(path) if path.exists() else {}
+    return (
+        config.get("tokenizer_class") in ("PreTrainedTokenizerFast", "TokenizersBackend") and "auto_map" not in config
+    )
 
 
 def load_model(name: str | None = None, placement: Placement | None = None) -> "PreTrainedModel":

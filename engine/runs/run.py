@@ -34,6 +34,12 @@ class Status(BaseModel):
     loss: float | None = None
     """Of the last optimizer step, over the global batch."""
     adapter: str | None = None
+    unit: Literal["steps", "rows", "bytes"] = "steps"
+    """What `step` and `max_steps` count."""
+    subject: str | None = None
+    """The dataset that a run about data is about."""
+    result: dict[str, Any] = {}
+    """What a finished run about data made, as the command line prints it."""
     message: str | None = None
     """Why it ended as it did: an English sentence with gaps, the key of its translation."""
     message_values: dict[str, str] = {}
@@ -61,6 +67,10 @@ class Status(BaseModel):
         if self.state not in ("running", "stopping") or done <= 0 or not self.started or not self.updated:
             return None
         return (self.updated - self.started) / done * (self.max_steps - self.step)
+
+
+class Stopped(Exception):
+    """Raised within a run's work when it sees the stop flag and nothing is left to be saved."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +180,9 @@ class Run:
                     continue
 
 
-def create_run(kind: str, spec: dict[str, Any], command: str, adapter: str | None = None) -> Run:
+def create_run(
+    kind: str, spec: dict[str, Any], command: str, adapter: str | None = None, subject: str | None = None
+) -> Run:
     """A new run directory, in state `queued`.
 
     Args:
@@ -178,6 +190,7 @@ def create_run(kind: str, spec: dict[str, Any], command: str, adapter: str | Non
         spec: JSON-ready, complete enough to run again.
         command: the command line that starts the same run.
         adapter: the adapter it will make, if it makes one.
+        subject: the dataset it is about, if it is about data.
     """
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}-{secrets.token_hex(2)}"
     path = settings().runs / run_id
@@ -186,7 +199,7 @@ def create_run(kind: str, spec: dict[str, Any], command: str, adapter: str | Non
     write_json(path / "spec.json", spec)
     write_text(path / "command.txt", command + "\n")
     # the status comes last: a directory without one is not a run yet
-    write_json(path / "status.json", Status(created=time.time(), adapter=adapter).model_dump())
+    write_json(path / "status.json", Status(created=time.time(), adapter=adapter, subject=subject).model_dump())
     return Run(run_id, path)
 
 

@@ -6,7 +6,10 @@ Reads top to bottom; start it with `python -m engine train sft --dataset NAME --
 from typing import Any
 
 from engine.adapters.store import Card, publish, read_adapter
-from engine.data import prepare, registry
+from engine.data import registry
+from engine.data.prepare import prepare
+from engine.data.prepared import Options, load
+from engine.files import write_text
 from engine.models.catalog import fingerprint, resolve
 from engine.models.loader import Placement, load_model, load_tokenizer
 from engine.runs import Run
@@ -34,17 +37,19 @@ def train_sft(spec: SftSpec, run: Run) -> None:
     # data: tokenised once, kept on disk, read through memory mapping
     source = resolve(spec.model)
     tokenizer = load_tokenizer(spec.model)
-    data = prepare.prepare(
-        spec.dataset,
+    data = prepare(
+        _pinned(spec.dataset, run),
         tokenizer,
-        model=source.name,
-        max_length=spec.max_length,
-        overlength=spec.overlength,
-        split=spec.eval_split,
-        seed=spec.seed,
-        completion_only=spec.completion_only,
+        source.name,
+        Options(
+            max_length=spec.max_length,
+            overlength=spec.overlength,
+            split=spec.eval_split,
+            seed=spec.seed,
+            completion_only=spec.completion_only,
+        ),
     )
-    train_set, eval_set = prepare.load(data.path)
+    train_set, eval_set = load(data.path)
 
     # model: the base frozen, the adapter fresh or a trainable copy of an existing one
     torch.manual_seed(spec.seed)  # LoRA's A is random
@@ -119,11 +124,19 @@ def train_sft(spec: SftSpec, run: Run) -> None:
         method="sft",
         run=run.id,
         dataset=spec.dataset,
-        dataset_hash=registry.card(spec.dataset).content_sha256,
+        dataset_hash=data.dataset_sha256,
         spec=spec.model_dump(),
         metrics={"loss": run.status().loss, **({"eval_loss": measured[-1]["eval_loss"]} if measured else {})},
     )
     publish(spec.adapter, run.path / "adapter", card)
+
+
+def _pinned(dataset: str, run: Run) -> str:
+    """The version of the dataset that the run began with: a resume must not meet rows that were changed meanwhile."""
+    path = run.path / "dataset.txt"
+    if not path.exists():
+        write_text(path, registry.card(dataset).reference)
+    return path.read_text(encoding="utf-8")
 
 
 def _targets(spec: SftSpec, model: Any) -> str | list[str]:

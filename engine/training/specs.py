@@ -5,11 +5,12 @@ The description of a field says what changes when its value goes up or down; pag
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.adapters.store import read_adapter, refuse_existing
 from engine.data import registry
 from engine.errors import BadInput
+from engine.fields import parse
 from engine.models.adapters import refuse_other_base
 from engine.models.catalog import fingerprint, resolve
 from engine.runs import list_runs
@@ -99,33 +100,13 @@ class SftSpec(BaseModel):
         return self
 
 
-LIMITS = {
-    "ge": "{field} must be at least {limit}.",
-    "gt": "{field} must be more than {limit}.",
-    "le": "{field} must be at most {limit}.",
-    "lt": "{field} must be less than {limit}.",
-}
-
-
 def parse_spec(values: dict[str, Any]) -> SftSpec:
     """A spec from a form, flags or a preset.
 
     Raises:
         BadInput: naming the first field that is wrong.
     """
-    try:
-        return SftSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        context = {name: value for name, value in first.get("ctx", {}).items() if name in ("ge", "gt", "le", "lt")}
-        for name, limit in context.items():
-            raise BadInput(LIMITS[name], field=field, limit=limit) from error
-        if first["type"] == "missing":
-            raise BadInput("{field} is missing.", field=field) from error
-        if first["type"] == "extra_forbidden":
-            raise BadInput("There is no setting {field}.", field=field) from error
-        raise BadInput("{field} cannot be {value}.", field=field, value=str(first["input"])[:100]) from error
+    return parse(SftSpec, values)
 
 
 def check_spec(spec: SftSpec) -> None:

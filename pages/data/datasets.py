@@ -1,34 +1,48 @@
 """Datasets: what there is, what is in it, and how to add to it."""
 
-from typing import Any
+from collections.abc import Callable
 
 import streamlit as st
 
 from engine.data import registry
 from engine.data.registry import Card
+from pages.data.about import about, kind_words, origin
 from pages.data.add import add_data
+from pages.data.at_work import at_work
 from pages.data.broken import broken_lines
+from pages.data.clean import clean_tab
+from pages.data.download import download
+from pages.data.merge import merge
 from pages.data.rows import browse
 from pages.data.sample import sample_button
+from pages.data.tokenise import tokenise_tab
+from pages.data.versions import versions_tab
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
+from pages.shared.run_panel import OPEN
 
 CHOSEN = "datasets.chosen"
-OPEN = "datasets.open"  # what was just made; a choice set from within a dialog would be overruled by the browser's
 
 
 def main() -> None:
     """The page."""
     frame.person()
+    head = st.container()
+    at_work()  # before the list: what a run has just made must be in it
     cards = registry.list_datasets()
-    _head(bool(cards))
+    with head:
+        _head(bool(cards))
     if not cards:
         _empty()
         return
     left, right = st.columns([1, 2], gap="large")
     with left:
         card = _choose(cards)
+        if len(cards) > 1 and st.button(
+            t("Merge datasets"), type="tertiary", icon=":material/merge:", key="datasets.merge"
+        ):
+            merge(cards)
     with right:
         _show(card)
 
@@ -49,13 +63,13 @@ def _empty() -> None:
     with st.container(border=True, key="datasets.empty"):
         st.subheader(t("No dataset yet"))
         sample_button("datasets.sample")
-        st.caption(t("Or add your own: JSON lines files, rows written by hand, or what people judged in Chat."))
+        st.caption(t("Or add your own: files, rows written by hand, or what people judged in Chat."))
 
 
 def _choose(cards: list[Card]) -> Card:
     """The list; the address remembers the choice over a reload."""
     by_name = {card.name: card for card in cards}
-    made = st.session_state.pop(OPEN, None)
+    made = st.session_state.pop(OPEN, None)  # a choice set from within a dialog would be overruled by the browser's
     if made or CHOSEN not in st.session_state:
         asked = made or st.query_params.get("dataset", "")
         st.session_state[CHOSEN] = asked if asked in by_name else cards[0].name
@@ -73,10 +87,10 @@ def _choose(cards: list[Card]) -> Card:
 
 
 def _caption(card: Card) -> str:
-    facts = [_kind(card), _rows(card.rows)]
+    facts = [kind_words(card), t("1 row") if card.rows == 1 else t("{n} rows", n=f"{card.rows:,}")]
     if card.broken:
         facts.append(t("{n} broken", n=card.broken))
-    return " · ".join([*facts, when(card.created), literal(_origin(card), 60)])
+    return " · ".join([*facts, when(card.created), literal(origin(card), 60)])
 
 
 def _show(card: Card) -> None:
@@ -87,40 +101,27 @@ def _show(card: Card) -> None:
         ):
             st.session_state["lora.dataset"] = card.name
             st.switch_page("pages/train/lora.py")
+        if st.button(t("Download"), icon=":material/download:", key="datasets.download"):
+            download(card)
         if st.button(t("Delete"), icon=":material/delete:", type="tertiary", key="datasets.delete"):
             st.dialog(t("Delete this dataset?"), width="small")(_confirm_delete)(card)
-    tabs = [t("Rows"), t("About")]
+    tabs = _tabs(card)
+    key = f"datasets.tabs.{'.'.join(map(str, map(bool, (card.broken, card.kind == 'messages'))))}"
+    for show, tab in zip(tabs.values(), st.tabs(list(tabs), on_change="rerun", key=key), strict=True):
+        if tab.open:
+            with tab, frame.errors_shown():
+                show(card)
+
+
+def _tabs(card: Card) -> dict[str, Callable[[Card], None]]:
+    """What can be seen of a dataset, and done with it."""
+    tabs: dict[str, Callable[[Card], None]] = {t("Rows"): browse}
     if card.broken:
-        tabs.insert(1, t("Broken lines ({n})", n=card.broken))
-    for label, tab in zip(tabs, st.tabs(tabs, on_change="rerun", key=f"datasets.tabs.{len(tabs)}"), strict=True):
-        if not tab.open:
-            continue
-        with tab, frame.errors_shown():
-            if label == tabs[0]:
-                browse(card)
-            elif label == tabs[-1]:
-                _about(card)
-            else:
-                broken_lines(card)
-
-
-def _about(card: Card) -> None:
-    facts: dict[str, Any] = {
-        t("Kind"): _kind(card),
-        t("Rows"): f"{card.rows:,}",
-        t("Added by hand"): f"{card.added:,}",
-        t("Lines that could not be read"): f"{card.broken:,}",
-        t("Created"): when(card.created),
-        t("Comes from"): _origin(card),
-        t("Filters"): ", ".join(card.filters) or t("none"),
-        t("Content (SHA-256)"): card.content_sha256,
-    }
-    st.dataframe(
-        {t("Fact"): list(facts), t("Value"): list(facts.values())},
-        hide_index=True,
-        column_config={t("Fact"): st.column_config.Column(width="small")},
-        key="datasets.about",
-    )
+        tabs[t("Broken lines ({n})", n=card.broken)] = broken_lines
+    tabs |= {t("Versions"): versions_tab, t("Clean"): clean_tab}
+    if card.kind == "messages":
+        tabs[t("Tokenise")] = tokenise_tab
+    return {**tabs, t("About"): about}
 
 
 def _confirm_delete(card: Card) -> None:
@@ -134,31 +135,6 @@ def _confirm_delete(card: Card) -> None:
                 st.rerun()
         if st.button(t("Keep it"), key="datasets.delete.no"):
             st.rerun()
-
-
-def _kind(card: Card) -> str:
-    return {
-        "messages": t("Conversations"),
-        "preference": t("Pairs of replies"),
-        "unpaired": t("Judged replies"),
-    }[card.kind]
-
-
-def _rows(n: int) -> str:
-    return t("1 row") if n == 1 else t("{n} rows", n=f"{n:,}")
-
-
-def _origin(card: Card) -> str:
-    """The sources in words: file names, feedback, or who wrote it."""
-    words = []
-    for source in card.sources:
-        if "file" in source:
-            words.append(str(source["file"]))
-        elif "feedback" in source:
-            words.append(t("feedback"))
-        elif "written_by" in source:
-            words.append(t("written by {name}", name=source["written_by"]))
-    return ", ".join(words) or t("unknown")
 
 
 main()

@@ -46,14 +46,17 @@ export default function ({ data, parentElement }) {
 _pieces = component("studio_pieces", html='<div class="seen" dir="auto"></div>', css=_CSS, js=_JS)
 
 
-def choose_model() -> "PreTrainedTokenizerBase":
-    """Let the person choose whose eyes to look through."""
-    names = list(dict.fromkeys([settings().default_model, *(source.name for source in list_models())]))
-    name = names[0]
-    if len(names) > 1:
-        name = st.selectbox(t("Model"), names, key="datasets.model")
+def choose_model(key: str) -> "PreTrainedTokenizerBase":
+    """Let the person choose whose eyes to look through; the key is the box's."""
+    names = model_names()
+    name = st.selectbox(t("Model"), names, key=key) if len(names) > 1 else names[0]
     with st.spinner(t("Opening the tokenizer …")):
         return _tokenizer(name)
+
+
+def model_names() -> list[str]:
+    """The models of this machine, the default one first."""
+    return list(dict.fromkeys([settings().default_model, *(source.name for source in list_models())]))
 
 
 def as_the_model_sees_it(row: Record, tokenizer: "PreTrainedTokenizerBase", key: str) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine.data import SAMPLE, registry
+from engine.data import SAMPLE, importing, registry
 from pages.shared import frame
 from pages.shared.i18n import t
 
@@ -19,5 +19,5 @@ def sample_button(key: str, primary: bool = True) -> None:
     )
     if st.button(t("Load the sample"), type="primary" if primary else "secondary", icon=":material/download:", key=key):
         with frame.errors_shown():
-            registry.import_files([SAMPLE], NAME)
+            importing.import_files([SAMPLE], NAME)
             st.rerun()

@@ -1,41 +1,81 @@
-"""Files become a dataset: uploaded ones, or those that lie in the folder the studio's owner opened for it.
+"""Files become a dataset: uploaded ones, those in the folder the studio's owner opened for it, or a dataset of the hub.
 
-A file's name comes from outside: it never decides where anything is written.
+The import itself is a run in the background.
 """
 
-import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from engine.data import registry
 from engine.data.readers import FORMATS
+from engine.data.specs import ImportSpec
 from engine.settings import settings
+from pages.data import at_work, uploads
+from pages.data.recognise import recognise
 from pages.data.sample import NAME, sample_button
 from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
 
-ENDINGS = ["jsonl", "ndjson", "json"]
+ENDINGS = ["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt", "gz", "zst"]
+_TURN = "datasets.files:turn"
 
 
 def from_files() -> None:
     """The tab."""
-    form = Form("datasets.files", {"name": "", "format": "auto"})
-    uploads = st.file_uploader(
-        t("Files, one JSON object a line"), ENDINGS, accept_multiple_files=True, key="datasets.files.uploads"
+    form = Form("datasets.files", {"name": "", "format": "auto", "hub": ""})
+    files, uploaded = _files(form)
+    default = uploads.plain(_stem(files[0])).strip("._- ") if files else ""
+    name, format = _name_and_format(form, default)
+    form.save()
+    _formats()
+    columns: dict[str, str] | None = None
+    if files:
+        with frame.errors_shown():
+            columns = {} if files[0].startswith("hub:") else recognise(Path(files[0]), format)
+    if st.button(t("Import"), type="primary", disabled=columns is None, key="datasets.files.import"):
+        with frame.errors_shown():
+            copies = uploads.folder() if uploaded else None
+            spec = ImportSpec(files=files, name=name or default, format=format, columns=columns or {}, uploads=copies)
+            at_work.begin(spec)
+            uploads.forget()
+            form.clear()
+            st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1  # an empty uploader for the next files
+            st.rerun()
+    if NAME not in {card.name for card in registry.list_datasets()}:
+        st.divider()
+        sample_button("datasets.files.sample", primary=False)
+
+
+def _files(form: Form) -> tuple[list[str], bool]:
+    """What was chosen, as an import names it; and whether anything of it was uploaded."""
+    turn = st.session_state.get(_TURN, 0)
+    sent = st.file_uploader(
+        t("Files: JSON, CSV, TSV or Parquet, also packed"),
+        ENDINGS,
+        accept_multiple_files=True,
+        key=f"datasets.files.uploads.{turn}",
     )
     offered = _offered()
     picked: list[str] = []
     if offered:
-        picked = st.multiselect(t("Files on this machine"), list(offered), key="datasets.files.picked")
-    names = [upload.name for upload in uploads] + picked
+        picked = st.multiselect(
+            t("Files on this machine"), list(offered), key=f"datasets.files.picked.{turn}", placeholder=t("none")
+        )
+    with st.expander(t("From the Hugging Face hub"), icon=":material/cloud_download:"):
+        hub = st.text_input(
+            t("Dataset on the hub"),
+            key=form.key("hub"),
+            placeholder="owner/name",
+            help=t("Its rows are fetched by the import; “owner/name:split” takes another part than “train”."),
+        ).strip()
+    paths = [*uploads.on_disk(sent), *(offered[file] for file in picked)]
+    return [*map(str, paths), *([f"hub:{hub}"] if hub else [])], bool(sent)
+
+
+def _name_and_format(form: Form, default: str) -> tuple[str, str]:
     left, right = st.columns(2)
-    default = _plain(Path(names[0]).stem).strip("._- ") if names else ""
     name = left.text_input(
         t("Name of the dataset"), key=form.key("name"), placeholder=default or t("as the first file"), max_chars=80
     )
@@ -48,32 +88,30 @@ def from_files() -> None:
             "Recognised by each file's first lines. Several files become one dataset if their rows are of one kind."
         ),
     )
-    form.save()
-    _formats()
-    if st.button(t("Import"), type="primary", disabled=not names, key="datasets.files.import"):
-        with frame.errors_shown(), st.spinner(t("Reading the files …")), _on_disk(uploads) as files:
-            imported = registry.import_files(
-                [*files, *(offered[file] for file in picked)], name.strip() or default, format
-            )
-            st.session_state["datasets.open"] = imported.name
-            form.clear()
-            st.rerun()
-    if NAME not in {card.name for card in registry.list_datasets()}:
-        st.divider()
-        sample_button("datasets.files.sample", primary=False)
+    return name.strip(), format
 
 
 def _formats() -> None:
     with st.expander(t("What a line looks like")):
         st.code(
             '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}\n'
+            '{"instruction": "…", "input": "…", "output": "…"}\n'
+            '{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}]}\n'
             '{"prompt": "…", "completion": "…"}\n'
             '{"prompt": "…", "chosen": "…", "rejected": "…"}\n'
             '{"prompt": "…", "completion": "…", "label": true}',
             language="json",
             wrap_lines=True,
         )
-        st.caption(t("The first two are conversations, the third pairs of replies, the fourth judged replies."))
+        st.caption(t("The first four are conversations, the fifth pairs of replies, the last judged replies."))
+
+
+def _stem(file: str) -> str:
+    """A name for the dataset: the file's without its endings."""
+    path = Path(file.removeprefix("hub:").partition(":")[0])
+    while path.suffix.lstrip(".").lower() in ENDINGS:
+        path = path.with_suffix("")
+    return path.name
 
 
 def _offered() -> dict[str, Path]:
@@ -84,21 +122,3 @@ def _offered() -> dict[str, Path]:
     root = folder.resolve()
     files = (path for path in sorted(root.iterdir()) if path.suffix.lstrip(".") in ENDINGS)
     return {path.name: path for path in files if path.is_file() and path.resolve().parent == root}
-
-
-@contextmanager
-def _on_disk(uploads: list[UploadedFile]) -> Iterator[list[Path]]:
-    """The uploads as files, for as long as the block lasts."""
-    with tempfile.TemporaryDirectory(dir=settings().var, prefix=".upload-") as folder:
-        files = []
-        for number, upload in enumerate(uploads):
-            path = Path(folder) / str(number) / _plain(upload.name)  # two uploads may have the same name
-            path.parent.mkdir()
-            path.write_bytes(upload.getbuffer())
-            files.append(path)
-        yield files
-
-
-def _plain(name: str) -> str:
-    """A name that cannot leave its folder, whoever chose it."""
-    return re.sub(r"[^\w.-]+", "_", name.replace("\\", "/").rpartition("/")[2])[-80:].lstrip(".") or "file"

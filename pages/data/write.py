@@ -55,5 +55,5 @@ def _add(form: Form, dataset: str) -> registry.Card:
     except ValueError as error:
         raise BadInput("The row cannot be used: {reason}.", reason=t(plain_reason(error))) from error
     if any(card.name == dataset for card in registry.list_datasets()):
-        return registry.append(dataset, [row])
+        return registry.append(dataset, [row], frame.person())
     return registry.create(dataset, [row], [source])

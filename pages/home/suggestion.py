@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from engine.adapters.store import Adapter
-from engine.data import SAMPLE, registry
+from engine.data import SAMPLE, importing, registry
 from engine.next_step import ENOUGH, Counts, Step
 from pages.shared import frame
 from pages.shared.i18n import t
@@ -89,7 +89,7 @@ def _ask_it() -> str:
 def _load_sample() -> None:
     with frame.errors_shown():
         if _SAMPLE_NAME not in {card.name for card in registry.list_datasets()}:  # a second tab may have been quicker
-            registry.import_files([SAMPLE], _SAMPLE_NAME)
+            importing.import_files([SAMPLE], _SAMPLE_NAME)
         st.session_state["lora.dataset"] = _SAMPLE_NAME
         st.switch_page("pages/train/lora.py")
 

@@ -15,6 +15,9 @@ from pages.shared.run_charts import run_charts
 from pages.shared.text import harmless
 
 EVERY = "2s"
+OPEN = "datasets.open"  # the dataset that the Datasets page shows next
+GO_ON = ("import", "prepare")
+"""Runs about data that a resume takes up where they were; the others begin anew, and had changed nothing."""
 
 
 def run_panel(run: Run) -> None:
@@ -42,7 +45,23 @@ def state_name(state: str) -> str:
 
 def kind_name(kind: str) -> str:
     """What a kind of job is called."""
-    return {"sft": t("LoRA training")}.get(kind, kind)
+    return {
+        "sft": t("LoRA training"),
+        "import": t("Import"),
+        "clean": t("Cleaning"),
+        "prepare": t("Preparation"),
+        "export": t("Export"),
+    }.get(kind, kind)
+
+
+def how_far(status: Status) -> str:
+    """What is done of what there is, in the run's own unit."""
+    done, every = status.step, status.max_steps
+    if status.unit == "rows":
+        return t("{n} of {all} rows", n=f"{done:,}", all=f"{every:,}")
+    if status.unit == "bytes":
+        return t("{n} of {all} MB", n=f"{done / 1e6:,.1f}", all=f"{every / 1e6:,.1f}")
+    return t("step {step} of {all}", step=done, all=every)
 
 
 def _live(draw, run: Run) -> None:
@@ -57,10 +76,13 @@ def _panel(run: Run, ended: bool) -> None:
     with frame.errors_shown():
         _head(run, status)
         _progress(status)
-        _ending(status)
-        events = run.events()
-        _numbers(status, events)
-        run_charts(events, f"run.{run.id}")
+        _ending(run, status)
+        if status.subject:
+            _result(run, status)
+        else:
+            events = run.events()
+            _numbers(status, events)
+            run_charts(events, f"run.{run.id}")
         _papers(run)
 
 
@@ -70,44 +92,70 @@ def _summary(run: Run, ended: bool) -> None:
         st.rerun()
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"summary.{run.id}"):
         _badge(status)
-        st.markdown(f"**{literal(status.adapter or run.id)}**", width="content")
+        st.markdown(f"**{_title(run, status)}**", width="content")
         if status.state in ENDED:
-            st.caption(f"{_how_far(status)} · {when(status.ended or status.updated or status.created)}")
+            st.caption(f"{_words(status)} · {when(status.ended or status.updated or status.created)}")
         else:
-            st.progress(_share(status), _how_far(status))
+            st.progress(_share(status), _words(status))
+        if status.subject:
+            _stop(run, status, f"summary.{run.id}.stop")
         if st.button(t("Open"), type="tertiary", icon=":material/monitoring:", key=f"summary.{run.id}.look"):
             st.switch_page("pages/train/runs.py", query_params={"run": run.id})
+    if status.state in ENDED and status.subject:
+        _ending(run, status)
+
+
+def _title(run: Run, status: Status) -> str:
+    if status.subject:
+        return f"{kind_name(run.kind)} · {literal(status.subject)}"
+    return literal(status.adapter or run.id)
 
 
 def _head(run: Run, status: Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(literal(status.adapter or run.id), width="content", anchor=False)
+        st.subheader(_title(run, status), width="content", anchor=False)
         _badge(status)
         st.space("stretch")
-        if status.state in ("queued", "running"):
-            st.button(
-                t("Stop"),
-                icon=":material/stop:",
-                key="run.stop",
-                help=t("It finishes its step and saves a checkpoint."),
-                on_click=local.stop_in_background,
-                args=(run,),
-            )
+        _stop(run, status, "run.stop")
         if status.state in ("stopped", "failed", "lost") and st.button(
-            t("Resume"),
-            icon=":material/play_arrow:",
-            key="run.resume",
-            help=t("Goes on from the last whole checkpoint."),
+            t("Resume"), icon=":material/play_arrow:", key="run.resume", help=_resume_hint(run, status)
         ):
             local.resume(run)
             st.rerun()
-        if (
-            status.state == "finished"
-            and status.adapter
-            and st.button(t("Chat with this adapter"), type="primary", icon=":material/forum:", key="run.chat")
-        ):
-            st.session_state["chat.adapter"] = status.adapter
-            st.switch_page("pages/chat/chat.py")
+        if status.state == "finished":
+            _use(run, status)
+
+
+def _stop(run: Run, status: Status, key: str) -> None:
+    if status.state not in ("queued", "running"):
+        return
+    if not status.subject:
+        hint = t("It finishes its step and saves a checkpoint.")
+    elif run.kind in GO_ON:
+        hint = t("What is done so far is kept for a resume.")
+    else:
+        hint = t("The dataset stays as it is.")
+    st.button(t("Stop"), icon=":material/stop:", key=key, help=hint, on_click=local.stop_in_background, args=(run,))
+
+
+def _resume_hint(run: Run, status: Status) -> str:
+    if not status.subject:
+        return t("Goes on from the last whole checkpoint.")
+    return t("Goes on where it was.") if run.kind in GO_ON else t("Begins anew: nothing was changed.")
+
+
+def _use(run: Run, status: Status) -> None:
+    """The way to what a finished run made."""
+    if status.adapter and st.button(
+        t("Chat with this adapter"), type="primary", icon=":material/forum:", key="run.chat"
+    ):
+        st.session_state["chat.adapter"] = status.adapter
+        st.switch_page("pages/chat/chat.py")
+    if status.subject and st.button(
+        t("Open the dataset"), type="primary", icon=":material/dataset:", key="run.dataset"
+    ):
+        st.session_state[OPEN] = status.subject
+        st.switch_page("pages/data/datasets.py")
 
 
 def _badge(status: Status) -> None:
@@ -126,42 +174,81 @@ def _badge(status: Status) -> None:
 def _progress(status: Status) -> None:
     if status.state == "finished":
         return
-    st.progress(_share(status), _how_far(status))
+    st.progress(_share(status), _words(status))
 
 
 def _share(status: Status) -> float:
     return min(1.0, status.step / status.max_steps) if status.max_steps else 0.0
 
 
-def _how_far(status: Status) -> str:
+def _words(status: Status) -> str:
+    if status.subject and status.state == "finished":
+        return t("done")
     if not status.max_steps:
-        return t("getting the data and the model ready …") if status.state not in ENDED else t("before the first step")
-    words = [t("step {step} of {all}", step=status.step, all=status.max_steps)]
+        return _before(status)
+    words = [how_far(status)]
     if status.loss is not None:
         words.append(t("loss {loss}", loss=f"{status.loss:.3f}"))
     if status.state == "running" and status.step >= status.max_steps:
-        words.append(t("saving what was learnt …"))
+        words.append(t("making it whole …") if status.subject else t("saving what was learnt …"))
     elif status.state == "running" and status.seconds_left is not None:
         words.append(t("about {time} left", time=duration(status.seconds_left)))
     return " · ".join(words)
 
 
-def _ending(status: Status) -> None:
+def _before(status: Status) -> str:
+    """In place of numbers, while there are none."""
+    if status.subject:
+        return t("getting ready …") if status.state not in ENDED else t("before the first row")
+    return t("getting the data and the model ready …") if status.state not in ENDED else t("before the first step")
+
+
+def _ending(run: Run, status: Status) -> None:
     if status.state == "failed":
         st.error(harmless(_reason(status)), icon=":material/error:")
     elif status.state == "lost":
-        st.warning(
-            t(
-                "The process ended without a word: it was killed, or the machine went down. Resume goes on from the last whole checkpoint."
-            ),
-            icon=":material/warning:",
-        )
-    elif status.state == "stopping":
+        st.warning(_lost(run, status), icon=":material/warning:")
+    elif status.state == "stopping" and not status.subject:
         st.caption(t("It finishes its step and saves; then it can be resumed at any time."))
 
 
+def _lost(run: Run, status: Status) -> str:
+    if not status.subject:
+        return t(
+            "The process ended without a word: it was killed, or the machine went down. Resume goes on from the last whole checkpoint."
+        )
+    if run.kind in GO_ON:
+        return t("The process was killed, or the machine went down. Resume goes on where it was.")
+    return t("The process was killed, or the machine went down. Nothing was changed; resume begins anew.")
+
+
+def _result(run: Run, status: Status) -> None:
+    """What a finished run about data did, in a sentence."""
+    result = status.result
+    if not result:
+        return
+    if run.kind == "import":
+        st.markdown(t("Rows: {rows}; lines that could not be read: {broken}.", **_counts(result, "rows", "broken")))
+    elif run.kind == "clean":
+        st.markdown(t("Rows kept: {rows_kept} of {rows_in}.", **_counts(result, "rows_kept", "rows_in")))
+    elif run.kind == "prepare":
+        st.markdown(
+            t("Rows to train on: {train_rows}; kept aside: {eval_rows}.", **_counts(result, "train_rows", "eval_rows"))
+        )
+    else:
+        st.markdown(t("Rows written: {rows}, to the file:", **_counts(result, "rows")))
+        st.code(result["file"], language=None)
+
+
+def _counts(result: dict, *names: str) -> dict[str, str]:
+    return {name: f"{result[name]:,}" for name in names}
+
+
 def _reason(status: Status) -> str:
-    return t(status.message, **status.message_values) if status.message else t("It failed; the log says where.")
+    if not status.message:
+        return t("It failed; the log says where.")
+    # a gap may hold a reason of the readers, which has its translation too
+    return t(status.message, **{name: t(value) for name, value in status.message_values.items()})
 
 
 def _numbers(status: Status, events: list[dict]) -> None:

@@ -7,14 +7,14 @@ from engine.runs.run import ENDED
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.labels import when
-from pages.shared.run_panel import kind_name, run_panel, state_name
+from pages.shared.run_panel import how_far, kind_name, run_panel, state_name
 
 
 def main() -> None:
     """The page."""
     frame.person()
     st.title(t("Runs"))
-    st.caption(t("Training goes on in the background, even if you close the page or restart the studio."))
+    st.caption(t("Work goes on in the background, even if you close the page or restart the studio."))
     runs = list_runs()
     if not runs:
         _empty()
@@ -49,9 +49,9 @@ def _list(runs: list[Run]) -> None:
     statuses = [run.status() for run in runs]
     event = st.dataframe(
         {
-            t("Adapter"): [status.adapter or "" for status in statuses],
+            t("Makes or uses"): [status.adapter or status.subject or "" for status in statuses],
             t("State"): [state_name(status.state) for status in statuses],
-            t("Steps"): [f"{status.step} / {status.max_steps or '?'}" for status in statuses],
+            t("Progress"): [how_far(status) if status.max_steps else "–" for status in statuses],
             t("Loss"): ["–" if status.loss is None else f"{status.loss:.4f}" for status in statuses],
             t("Started"): [when(status.created) for status in statuses],
             t("Kind"): [kind_name(run.kind) for run in runs],

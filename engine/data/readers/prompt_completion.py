@@ -1,22 +1,29 @@
-"""`{"prompt": …, "completion": …}`, each text or a list of messages: one conversation a line."""
+"""`{"prompt": …, "completion": …}`, each text or a list of messages, perhaps with `"system"`: one conversation a row."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from engine.data.readers.lines import Line, read_lines, turns
+from engine.data.readers.turns import shortest, turns, with_system
 from engine.data.records import Conversation
+
+FIELDS = ("prompt", "completion", "system")
 
 
 def fits(row: dict[str, Any]) -> bool:
-    """Whether a line looks like this format."""
+    """Whether a row looks like this format."""
     return "prompt" in row and "completion" in row and "label" not in row
 
 
-def read(path: Path) -> Iterator[Line]:
-    """Conversations: the prompt's turns, then the completion's."""
-    return read_lines(path, Conversation, _fields)
+def read(row: dict[str, Any]) -> dict[str, Any]:
+    """The prompt's turns, then the completion's."""
+    messages = turns(row.get("prompt"), "user") + turns(row.get("completion"), "assistant")
+    return {"messages": with_system(row, messages)}
 
 
-def _fields(row: dict[str, Any]) -> dict[str, Any]:
-    return {"messages": turns(row.get("prompt"), "user") + turns(row.get("completion"), "assistant")}
+def write(record: Conversation) -> dict[str, Any]:
+    """The last turn is the completion."""
+    if record.messages[-1].role != "assistant":
+        raise ValueError("the conversation does not end with a reply")
+    return {
+        "prompt": shortest(record.messages[:-1], "user"),
+        "completion": shortest(record.messages[-1:], "assistant"),
+    }

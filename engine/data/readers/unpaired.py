@@ -1,26 +1,31 @@
-"""`{"prompt": …, "completion": …, "label": true|false}`, texts or lists of messages: one judged reply a line."""
+"""`{"prompt": …, "completion": …, "label": true|false}`, texts or lists of messages: one judged reply a row."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from engine.data.readers.lines import Line, read_lines, turns
+from engine.data.readers.turns import shortest, turns, with_system
 from engine.data.records import Unpaired
+
+FIELDS = ("prompt", "completion", "label", "system")
 
 
 def fits(row: dict[str, Any]) -> bool:
-    """Whether a line looks like this format."""
+    """Whether a row looks like this format."""
     return "prompt" in row and "completion" in row and "label" in row
 
 
-def read(path: Path) -> Iterator[Line]:
-    """Judged replies as they stand."""
-    return read_lines(path, Unpaired, _fields)
-
-
-def _fields(row: dict[str, Any]) -> dict[str, Any]:
+def read(row: dict[str, Any]) -> dict[str, Any]:
+    """The judged reply as it stands."""
     return {
-        "prompt": turns(row.get("prompt"), "user"),
+        "prompt": with_system(row, turns(row.get("prompt"), "user")),
         "completion": turns(row.get("completion"), "assistant"),
         "label": row.get("label"),
+    }
+
+
+def write(record: Unpaired) -> dict[str, Any]:
+    """The judged reply as it stands."""
+    return {
+        "prompt": shortest(record.prompt, "user"),
+        "completion": shortest(record.completion, "assistant"),
+        "label": record.label,
     }

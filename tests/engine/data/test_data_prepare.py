@@ -8,11 +8,29 @@ from typing import Any
 
 import pytest
 
-from engine.data import registry
-from engine.data.prepare import DUPLICATE, NOTHING_TRAINED, REFUSED, TOO_LONG, Prepared, load, prepare
+from engine.data import prepare as module
+from engine.data import registry, shards
+from engine.data.prepared import (
+    DUPLICATE,
+    LEAKS,
+    NEAR_DUPLICATE,
+    NOTHING_TRAINED,
+    REFUSED,
+    TOO_LONG,
+    TOO_SHORT,
+    Options,
+    Prepared,
+    list_prepared,
+    load,
+)
 from engine.data.records import Conversation, Unpaired
 from engine.data.tokenise import TemplateProblem, encode
 from engine.errors import BadInput
+from engine.fields import parse
+
+
+def prepare(name: str, tokenizer, model: str = "tiny", progress=None, **options: Any) -> Prepared:
+    return module.prepare(name, tokenizer, model, parse(Options, options), progress)
 
 
 @pytest.fixture
@@ -115,21 +133,33 @@ def test_the_same_request_is_answered_from_disk(make, make_tokenizer, chatml):
     assert len(paths) == 6
 
 
-def test_what_raises_in_progress_stops_it_whole(make, chatml):
-    make(("a", "b"))
+@pytest.fixture
+def small_shards(monkeypatch):
+    """A hundred rows a shard."""
+    monkeypatch.setattr(shards, "_ROWS", 100)
+
+
+def test_a_stopped_preparation_is_taken_up_again(make, chatml, small_shards, monkeypatch):
+    make(*((str(n), "x") for n in range(250)))
 
     def stop(done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if done:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare("data", chatml, "tiny", progress=stop)
-    assert not [path for path in registry.prepared_folder("data").iterdir() if path.is_dir()]
+        prepare("data", chatml, progress=stop)
+    assert prepared_folders() == []
+    encoded = []
+    real = module.encode_shard
+    monkeypatch.setattr(module, "encode_shard", lambda work, shard: encoded.append(shard.number) or real(work, shard))
+    done = prepare("data", chatml)
+    assert len(encoded) < 3 and done.rows_kept == 250
 
 
-def test_progress(make, chatml):
+def test_progress(make, chatml, small_shards):
     make(*((str(n), "x") for n in range(250)))
     seen = []
-    prepare("data", chatml, "tiny", progress=lambda *counts: seen.append(counts))
+    prepare("data", chatml, progress=lambda *counts: seen.append(counts))
     assert seen == [(100, 250), (200, 250), (250, 250)]
 
 
@@ -152,76 +182,114 @@ def test_refusals(make, make_tokenizer, chatml):
         (lambda: prepare("data", make_tokenizer(None), "tiny"), "no chat template"),
         (lambda: prepare("judged", chatml, "tiny"), "only conversations"),
         (lambda: prepare("nothing", chatml, "tiny"), "no dataset"),
-        (lambda: prepare("data", chatml, "tiny", split=1.0), "below 1"),
-        (lambda: prepare("data", chatml, "tiny", split=-0.1), "below 1"),
-        (lambda: prepare("data", chatml, "tiny", max_length=0), "at least 1 token"),
+        (lambda: prepare("data", chatml, "tiny", split=1.0), "split must be less than 1"),
+        (lambda: prepare("data", chatml, "tiny", split=-0.1), "split must be at least 0"),
+        (lambda: prepare("data", chatml, "tiny", max_length=0), "max_length must be at least 1"),
     ]:
         with pytest.raises(BadInput, match=sentence):
             call()
 
 
-# Each child dies by SIGKILL at its own step of the preparation: whenever Python opens, makes, renames or removes something
-# below prepared/, or rows are done. It ends with the first child that lived to see the folder in its place.
+# Dies by SIGKILL when a given share of the rows is done.
 DYING = """
 import os, signal, sys
 from transformers import AutoTokenizer
-import datasets, datasets.arrow_writer, pyarrow
+from engine.data import shards
 from engine.data.prepare import prepare
+from engine.data.prepared import Options
 
-tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-
-def child(step):
-    met = 0
-    def die(*_):
-        nonlocal met
-        met += 1
-        if met == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def hook(event, arguments):
-        if event in ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir") and "/prepared/" in str(arguments[0]):
-            die()
-    sys.addaudithook(hook)
-    prepare("data", tokenizer, "tiny", split=0.5, progress=die)
-
-step = 0
-while True:
-    step += 1
-    pid = os.fork()
-    if not pid:
-        child(step)
-        os._exit(0)
-    status = os.waitpid(pid, 0)[1]
-    whole = [path for path in os.scandir(sys.argv[2]) if path.is_dir() and not path.name.startswith(".")]
-    half = [path for path in os.scandir(sys.argv[2]) if path.is_dir() and path.name.startswith(".")]
-    print(step, os.WTERMSIG(status), os.WEXITSTATUS(status), len(whole), len(half), flush=True)
-    if whole:  # a later death is only one of reading
-        break
+shards._ROWS = 100
+def die(done, total):
+    print(done, flush=True)
+    if done >= float(sys.argv[2]) * total:
+        os.kill(os.getpid(), signal.SIGKILL)
+prepare("data", AutoTokenizer.from_pretrained(sys.argv[1]), "tiny", Options(split=0.2, dedup="exact"), die)
 """
 
 
-def test_a_killed_preparation_leaves_nothing_half(make, chatml, tmp_path):
+def test_a_killed_preparation_goes_on_where_it_was(make, chatml, tmp_path):
+    rows = [(f"question {n}", f"answer {n}") for n in range(1900)]
+    make(*rows, *rows[:100], name="data")
+    make(*rows, *rows[:100], name="undisturbed")
+    chatml.save_pretrained(tmp_path / "tokenizer")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"}
+    kept = 0
+    for share in (0.3, 0.6, 0.9):
+        command = [sys.executable, "-c", DYING, str(tmp_path / "tokenizer"), str(share)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == -9, done.stderr
+        counted = [int(line) for line in done.stdout.splitlines()]
+        assert counted[0] == 100 and counted[-1] == share * 2000
+        assert prepared_folders() == [] and not list_prepared("data")
+        shards_now = len(list(registry.prepared_folder("data").glob(".*.partial/shard-*.json")))
+        assert shards_now >= share * 20 and shards_now >= kept  # none that was whole is made again
+        kept = shards_now
+    done = prepare("data", chatml, split=0.2, dedup="exact")
+    assert (done.rows_kept, done.dropped) == (1900, {DUPLICATE: 100})
+    whole = prepare("undisturbed", chatml, split=0.2, dedup="exact")
+    assert tables(done) == tables(whole)
+    assert {path.name for path in done.path.iterdir()} == {"train", "eval", "card.json"}
+
+
+@pytest.mark.parametrize("event", ["os.rename", "os.remove"])
+def test_killed_at_the_very_end_it_is_whole_or_goes_on(event, make, chatml, tmp_path):
+    """At each rename and each removal of the last steps in turn."""
     make(*((str(n), "x") for n in range(120)))
     chatml.save_pretrained(tmp_path / "tokenizer")
-    folder = registry.prepared_folder("data")
-    leftover = folder / ".0123456789abcdef.building"  # of another request that was killed
-    leftover.mkdir()
-    output = subprocess.run(
-        [sys.executable, "-c", DYING, str(tmp_path / "tokenizer"), str(folder)],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"},
-    ).stdout
-    *killed, last = [[int(number) for number in line.split()] for line in output.splitlines()]
-    assert len(killed) > 10 and {signal for _, signal, *_ in killed} == {9}
-    assert all(half <= 1 for *_, half in killed) and any(
-        half for *_, half in killed
-    )  # each removes what the last one left
-    assert last[3:] == [1, 0]
-    assert not leftover.exists()
-    whole = prepared_folders()
-    done = prepare("data", chatml, "tiny", split=0.5)
-    assert [done.path] == whole  # what the children made was found, and is complete
-    train, evaluation = tables(done)
-    assert len(train) + len(evaluation) == done.rows_kept == 120
+    script = """
+import os, signal, sys
+from transformers import AutoTokenizer
+import datasets, pyarrow
+from engine.data.prepare import prepare
+from engine.data.prepared import Options
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+for step in range(1, 40):
+    if not (pid := os.fork()):
+        met = 0
+        def hook(event, arguments):
+            global met
+            met += event == sys.argv[2] and "/prepared/" in str(arguments[0])
+            if met == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        prepare("data", tokenizer, "tiny", Options(split=0.5))
+        os._exit(0)
+    if os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 0 and any(entry.name[0] != "." for entry in os.scandir(sys.argv[3])):
+        break
+print(step)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), "HF_HUB_OFFLINE": "1"}
+    folder = str(registry.prepared_folder("data"))
+    command = [sys.executable, "-c", script, str(tmp_path / "tokenizer"), event, folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=True)
+    assert int(done.stdout) > 2
+    again = prepare("data", chatml, split=0.5)
+    train, evaluation = tables(again)
+    assert len(train) + len(evaluation) == again.rows_kept == 120
+
+
+def test_near_duplicates_and_leaks(make, chatml):
+    long = "the quick brown fox jumps over the lazy dog near the river bank every single morning"
+    make(*((f"{n}{n * 7919} tell me a story", f"{long} {n * 104729}") for n in range(40)))
+    done = prepare("data", chatml, dedup="near", similarity=0.6)
+    assert done.dropped[NEAR_DUPLICATE] > 20 and done.rows_kept + done.dropped[NEAR_DUPLICATE] == 40
+    measured = prepare("data", chatml, split=0.5, leakage="drop", similarity=0.6)
+    assert measured.dropped[LEAKS] > 5 and measured.rows_kept + measured.dropped[LEAKS] == 40
+    assert measured.eval_rows < prepare("data", chatml, split=0.5).eval_rows
+
+
+def test_rows_with_the_same_prompt_stay_together(make, chatml):
+    make(*((f"question {n % 20}", f"answer {n}") for n in range(200)))
+    done = prepare("data", chatml, split=0.4)
+    sides = [{str(row["input_ids"][:14]) for row in part} for part in tables(done)]
+    assert sides[0] and sides[1] and not sides[0] & sides[1]
+
+
+def test_lengths_and_examples(make, chatml):
+    make(("hi", "x"), ("hi", "x" * 300), ("hi", "y" * 90))
+    done = prepare("data", chatml, max_length=150, min_length=20, overlength="truncate")
+    assert sum(done.lengths) == 3 and done.truncated == 1
+    assert done.trained_tokens < done.tokens
+    strict = prepare("data", chatml, max_length=150, min_length=100)
+    assert strict.dropped == {TOO_SHORT: 1, TOO_LONG: 1} and strict.examples == {TOO_SHORT: [1], TOO_LONG: [2]}
+    assert [made.path for made in list_prepared("data")] == [strict.path, done.path]

@@ -1,0 +1,76 @@
+"""A dataset as a file: a small one to download at once, a large one written by a run in the background."""
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from engine.data import registry
+from engine.data.readers import FORMATS
+from engine.data.registry import Card
+from engine.data.specs import ExportSpec
+from engine.data.writers import write_file
+from engine.settings import settings
+from pages.data import at_work
+from pages.shared import frame
+from pages.shared.i18n import t
+from pages.shared.labels import literal
+
+_ENDINGS = ["jsonl", "jsonl.gz", "jsonl.zst", "json", "csv", "tsv", "parquet"]
+_AT_ONCE = 50_000  # rows that are written while the person waits
+
+
+def download(card: Card) -> None:
+    """Open the dialog."""
+    st.dialog(t("Download “{name}”", name=literal(card.name)), width="small")(_choose)(card)
+
+
+def _choose(card: Card) -> None:
+    formats = [name for name, format in FORMATS.items() if format.kind == card.kind]
+    best = formats.index(card.kind)  # each kind has the name of the format that says all of it
+    format = st.selectbox(t("Format"), formats, index=best, key="datasets.download.format")
+    ending = st.selectbox(t("File type"), _ENDINGS, key="datasets.download.ending")
+    name = f"{card.name}-{card.version}.{ending}"
+    if card.rows < _AT_ONCE:
+        _at_once(card, name, format)
+        return
+    file = settings().var / "exports" / name
+    if file.exists():
+        st.caption(t("The file is there:"))
+    else:
+        st.caption(t("It is large: a run writes it to this file of the machine that the studio runs on."))
+    st.code(str(file), language=None, wrap_lines=True)
+    if not file.exists() and st.button(
+        t("Write the file"), type="primary", icon=":material/save:", key="datasets.download.run"
+    ):
+        with frame.errors_shown():
+            file.parent.mkdir(exist_ok=True)
+            at_work.begin(ExportSpec(dataset=card.reference, format=format, file=file))
+            st.rerun()
+
+
+def _at_once(card: Card, name: str, format: str) -> None:
+    key = f"datasets.download.{card.reference}.{format}.{name}"
+    if st.session_state.get("datasets.download:ready", (None,))[0] != key:
+        if not st.button(t("Make the file"), type="primary", icon=":material/save:", key="datasets.download.make"):
+            return
+        with frame.errors_shown(), st.spinner(t("Writing …"), show_time=True):
+            st.session_state["datasets.download:ready"] = (key, _content(card, name, format))
+    ready = st.session_state.get("datasets.download:ready", (None,))
+    if ready[0] == key:
+        st.download_button(
+            t("Download"),
+            ready[1],
+            file_name=name,
+            icon=":material/download:",
+            type="primary",
+            on_click="ignore",
+            key="datasets.download.file",
+        )
+
+
+def _content(card: Card, name: str, format: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        write_file(registry.iterate(card.reference), path, format)
+        return path.read_bytes()
