@@ -138,6 +138,19 @@ def skip(assignment_id: int, annotator: str, at: datetime | None = None) -> None
         places.recount(db, [row.task_id])
 
 
+def put_back(queue_id: int, annotator: str) -> None:
+    """Give back the tasks that this person has taken and not touched, so that a reviewer keeps none from the annotators."""
+    mine = (AssignmentRow.queue_id == queue_id, AssignmentRow.annotator == annotator, AssignmentRow.state == "open")
+    untouched = (*mine, AssignmentRow.output == "", AssignmentRow.saved.is_(None))
+    with session() as db:
+        if db.scalars(select(AssignmentRow.id).where(*untouched).limit(1)).one_or_none() is None:
+            return
+    with writing() as db:
+        places.lock(db, queue_id)
+        change = update(AssignmentRow).where(*untouched).values(state="left").returning(AssignmentRow.task_id)
+        places.recount(db, db.scalars(change).all())
+
+
 def reopen(queue_id: int, annotator: str | None = None) -> None:
     """Take skips back, so that these tasks come again: of one person, or of everybody."""
     skipped = and_(AssignmentRow.queue_id == queue_id, AssignmentRow.state == "skipped")

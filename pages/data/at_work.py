@@ -8,7 +8,7 @@ from engine.runs import Run, list_runs
 from engine.runs.run import ENDED
 from pages.shared.i18n import t
 from pages.shared.labels import literal
-from pages.shared.run_panel import OPEN, run_summary
+from pages.shared.run_panel import OPEN, run_ending, run_summary
 
 _BEGUN = "datasets.begun"
 
@@ -36,6 +36,7 @@ def at_work() -> None:
             run_summary(run)
         elif run.id in mine:
             run_summary(run)
+            run_ending(run, status)
             st.button(t("Hide"), type="tertiary", key=f"hide.{run.id}", on_click=_forget, args=(run.id,))
 
 

@@ -17,6 +17,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 
 _ENDINGS = ["jsonl", "jsonl.gz", "jsonl.zst", "json", "csv", "tsv", "parquet"]
+_READY = "datasets.download:ready"
 _AT_ONCE = 50_000  # rows that are written while the person waits
 
 
@@ -30,7 +31,7 @@ def _choose(card: Card) -> None:
     best = formats.index(card.kind)  # each kind has the name of the format that says all of it
     format = st.selectbox(t("Format"), formats, index=best, key="datasets.download.format")
     ending = st.selectbox(t("File type"), _ENDINGS, key="datasets.download.ending")
-    name = f"{card.name}-{card.version}.{ending}"
+    name = f"{card.name}-{card.version}-{format}.{ending}"
     if card.rows < _AT_ONCE:
         _at_once(card, name, format)
         return
@@ -50,23 +51,30 @@ def _choose(card: Card) -> None:
 
 
 def _at_once(card: Card, name: str, format: str) -> None:
-    key = f"datasets.download.{card.reference}.{format}.{name}"
-    if st.session_state.get("datasets.download:ready", (None,))[0] != key:
-        if not st.button(t("Make the file"), type="primary", icon=":material/save:", key="datasets.download.make"):
-            return
+    wanted = card.content_sha256, name
+    if _ready(wanted) is None and st.button(
+        t("Make the file"), type="primary", icon=":material/save:", key="datasets.download.make"
+    ):
         with frame.errors_shown(), st.spinner(t("Writing …"), show_time=True):
-            st.session_state["datasets.download:ready"] = (key, _content(card, name, format))
-    ready = st.session_state.get("datasets.download:ready", (None,))
-    if ready[0] == key:
+            st.session_state[_READY] = wanted, _content(card, name, format)
+            st.rerun(scope="fragment")
+    content = _ready(wanted)
+    if content is not None:
         st.download_button(
             t("Download"),
-            ready[1],
+            content,
             file_name=name,
             icon=":material/download:",
             type="primary",
             on_click="ignore",
             key="datasets.download.file",
         )
+
+
+def _ready(wanted: tuple[str, str]) -> bytes | None:
+    """The file's content, if it was this one that was made last."""
+    made, content = st.session_state.get(_READY, (None, None))
+    return content if made == wanted else None
 
 
 def _content(card: Card, name: str, format: str) -> bytes:

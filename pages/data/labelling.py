@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine.labelling import queues, review, sample
+from engine.labelling import desk, queues, review, sample
 from engine.labelling.desk import Work
 from engine.labelling.schema import Queue
 from pages.data.labelling_add import add_prompts
@@ -33,7 +33,7 @@ def main() -> None:
         _empty()
         return
     queue = _choose(found)
-    work, overview = st.columns([2, 1], gap="large")
+    work, overview = st.columns([5, 3], gap="large")
     wanted = None
     with work, frame.errors_shown():
         wanted = _work(queue)
@@ -93,6 +93,7 @@ def _work(queue: Queue) -> Work | None:
         with st.expander(t("Instructions"), expanded=True, icon=":material/menu_book:", key=key):
             st.markdown(harmless(queue.instructions))
     if _mode(queue) == "review":
+        desk.put_back(queue.id, frame.person())
         review_panel(queue)
         return None
     return desk_panel(queue)

@@ -72,9 +72,7 @@ def _typed(queue: Queue) -> _Choice:
 
 
 def _file(queue: Queue) -> _Choice:
-    upload = st.file_uploader(
-        t("A text file with one prompt a line, or a data file"), ["txt", *ENDINGS], key="labelling.file"
-    )
+    upload = st.file_uploader(t("A text file with one prompt a line, or a data file"), ENDINGS, key="labelling.file")
     st.caption(t("The replies in a data file are shown to the annotators as answers that are known already."))
     if upload is None:
         return None

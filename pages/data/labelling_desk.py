@@ -32,7 +32,7 @@ def desk_panel(queue: Queue) -> Work | None:
     if work.assignment.comment:
         asks = {"name": work.assignment.reviewer, "comment": work.assignment.comment}
         st.warning(harmless(t("{name} asks you to change it: {comment}", **asks)), icon=":material/reply:")
-    _prompt(work)
+    show_prompt(work.task, work.instruction, work.input)
     if draft_wanted(work):
         return work
     _editor(queue, work)
@@ -51,6 +51,7 @@ def _editor(queue: Queue, work: Work) -> None:
         _reference(work)
         _output(work)
         _buttons(queue, work)
+        _change_prompt(work)
         keep_while_typing(_key("output", work))
 
 
@@ -65,17 +66,8 @@ def show_prompt(task: Task, instruction: str, input: str) -> None:
     with st.container(border=True):
         st.markdown(harmless(instruction))
         if input.strip():
-            st.divider()
-            st.markdown(harmless(input))
-
-
-def _prompt(work: Work) -> None:
-    show_prompt(work.task, work.instruction, work.input)
-    fields = {"instruction": (t("Instruction"), work.instruction), "input": (t("Input (optional)"), work.input)}
-    with st.expander(t("Change the prompt"), icon=":material/edit:", key=_key("prompt", work)):
-        for field, (label, value) in fields.items():
-            st.session_state.setdefault(_key(field, work), value)
-            st.text_area(label, key=_key(field, work), height=90, on_change=_keep, args=(work,))
+            with st.container(border=True):
+                st.markdown(harmless(input))
 
 
 def _reference(work: Work) -> None:
@@ -146,6 +138,14 @@ def _back_button(queue: Queue) -> None:
             on_click=_take_back,
             args=(queue,),
         )
+
+
+def _change_prompt(work: Work) -> None:
+    fields = {"instruction": (t("Instruction"), work.instruction), "input": (t("Input (optional)"), work.input)}
+    with st.expander(t("Change the prompt"), icon=":material/edit:", key=_key("prompt", work)):
+        for field, (label, value) in fields.items():
+            st.session_state.setdefault(_key(field, work), value)
+            st.text_area(label, key=_key(field, work), height=90, on_change=_keep, args=(work,))
 
 
 def _nothing_left(queue: Queue) -> None:

@@ -23,7 +23,7 @@ def progress_panel(queue: Queue) -> None:
     st.caption(_places(found))
     if found.skipped:
         st.button(
-            t("Offer skipped ones to everybody again"),
+            t("Offer skipped ones again"),
             icon=":material/replay:",
             type="tertiary",
             key="labelling.reopen",
@@ -46,7 +46,8 @@ def _places(found: Progress) -> str:
 
 
 def _people(queue: Queue) -> None:
-    if not (found := people(queue)):
+    found = [who for who in people(queue) if who.saved or who.skipped]
+    if not found:
         return
     columns = {
         t("Annotator"): [who.name for who in found],

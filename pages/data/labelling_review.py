@@ -49,11 +49,13 @@ def _prompt(found: Review) -> None:
 
 def _answer(answer: Assignment, alone: bool) -> None:
     form = _form(answer)
-    st.caption(_about(answer))
+    st.caption(f"**{literal(answer.annotator, 60)}**")
     for label, words in ((t("Instruction"), answer.instruction), (t("Input (optional)"), answer.input)):
         if words is not None:
             st.markdown(f"**{label}**  \n{harmless(words)}")
-    st.text_area(t("Output"), key=form.key("output"), height=220, on_change=form.save)
+    st.text_area(t("Output"), key=form.key("output"), height=180, on_change=form.save)
+    if about := _about(answer):
+        st.caption(about)
     with st.container(horizontal=True):
         st.button(
             t("Accept"),
@@ -69,7 +71,7 @@ def _answer(answer: Assignment, alone: bool) -> None:
 
 
 def _about(answer: Assignment) -> str:
-    words = [f"**{literal(answer.annotator, 60)}**"]
+    words = []
     if answer.draft_by:
         share = f"{answer.edited or 0:.0%}"
         words.append(t("drafted by {model}, {share} changed", model=harmless(made_by(answer)), share=share))

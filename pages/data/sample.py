@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine.data import SAMPLE, importing, registry
+from engine.data import SAMPLE, importing
 from pages.shared import frame
 from pages.shared.i18n import t
 

@@ -76,7 +76,7 @@ def _panel(run: Run, ended: bool) -> None:
     with frame.errors_shown():
         _head(run, status)
         _progress(status)
-        _ending(run, status)
+        run_ending(run, status)
         if status.subject:
             _result(run, status)
         else:
@@ -101,8 +101,6 @@ def _summary(run: Run, ended: bool) -> None:
             _stop(run, status, f"summary.{run.id}.stop")
         if st.button(t("Open"), type="tertiary", icon=":material/monitoring:", key=f"summary.{run.id}.look"):
             st.switch_page("pages/train/runs.py", query_params={"run": run.id})
-    if status.state in ENDED and status.subject:
-        _ending(run, status)
 
 
 def _title(run: Run, status: Status) -> str:
@@ -203,7 +201,8 @@ def _before(status: Status) -> str:
     return t("getting the data and the model ready …") if status.state not in ENDED else t("before the first step")
 
 
-def _ending(run: Run, status: Status) -> None:
+def run_ending(run: Run, status: Status) -> None:
+    """Why a run ended otherwise than well, as a box."""
     if status.state == "failed":
         st.error(harmless(_reason(status)), icon=":material/error:")
     elif status.state == "lost":

@@ -121,6 +121,14 @@ def test_the_name_settles_only_what_the_content_leaves_open(tmp_path):
         assert texts(records(path)[0]) == ["hi", "hello"]
 
 
+def test_a_line_that_could_be_of_another_container_does_not_mislead(tmp_path):
+    path = tmp_path / "rows"
+    path.write_text('input,target\n"x\n{}\n",y\n')
+    assert texts(records(path)[0]) == ["x\n{}\n", "y"]
+    path.write_text('{"data": [\n' + json.dumps(ROWS["belle"]) + "\n]}")
+    assert read(path) == [(1, to_record(ROWS["belle"], "belle"))]
+
+
 def test_an_array_may_be_wrapped_in_an_object(tmp_path):
     path = tmp_path / "rows.json"
     for indent in (None, 1):
@@ -175,6 +183,8 @@ def test_columns_are_mapped(tmp_path):
         layout = detect(path, columns={"prompt": "input", "completion": "reply", "system": "who"})
         assert (layout.container, layout.format) == (container, "prompt-completion")
         assert texts(records(path, prompt="input", completion="reply", system="who")[0]) == ["Be brief", "hi", "hello"]
+    taken = as_file(tmp_path / "taken.csv", [ROWS["belle"]])
+    assert texts(records(taken, instruction="input", output="target")[0]) == ["hi", "hello"]
     with pytest.raises(BadInput, match="no column “answer”: it has id, input, output, who, reply"):
         detect(path, columns={"prompt": "input", "completion": "answer"})
     (tmp_path / "notes.txt").write_text("plain text\n")

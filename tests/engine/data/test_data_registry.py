@@ -78,7 +78,7 @@ def test_chinese_names(write, talk):
 
 @pytest.mark.parametrize("lines", [[], ["oops", "{}"]])
 def test_no_good_row_leaves_nothing(lines, write):
-    with pytest.raises(BadInput, match="is empty|has no format that can be recognised"):
+    with pytest.raises(BadInput, match=r"is empty|has no format that can be recognised"):
         importing.import_files([write("a.jsonl", *lines)], "none", "messages")
     assert registry.list_datasets() == []
     registry.create("none", [Conversation.model_validate({"messages": TALK})], [])  # the name is still free

@@ -164,8 +164,8 @@ def test_files_that_exist_and_names_that_say_nothing_are_refused(tmp_path):
     assert (tmp_path / "rows.jsonl").read_text() == "mine"
 
 
-def test_equal_records_make_equal_packed_files(tmp_path):
-    for name in ("a.jsonl.gz", "b.jsonl.gz"):
-        write_file([conversation("a", "b")], tmp_path / name, "belle")
-    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
-    assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()) == b'{"input":"a","target":"b"}\n'
+def test_a_packed_file_depends_on_its_records_alone(tmp_path):
+    write_file([conversation("a", "b")], tmp_path / "rows.jsonl.gz", "belle")
+    packed = (tmp_path / "rows.jsonl.gz").read_bytes()
+    assert gzip.decompress(packed) == b'{"input":"a","target":"b"}\n'
+    assert packed[3:8] == bytes(5)  # neither a name nor a time

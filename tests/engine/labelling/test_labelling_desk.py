@@ -122,6 +122,18 @@ def test_a_skip_counts_as_nothing_goes_to_others_and_can_be_reopened(make_queue)
     assert progress(queue, minute(5)).in_work == 1
 
 
+def test_who_goes_to_review_gives_an_untouched_task_back_and_keeps_a_begun_one(make_queue):
+    queue = make_queue(prompts=1)
+    mine = _take(queue, "Ann").assignment.id
+    desk.put_back(queue.id, "Ann")
+    assert _take(queue, "Bo").instruction == "prompt 1"
+    desk.put_back(queue.id, "Bo")
+    assert _take(queue, "Ann").assignment.id == mine
+    desk.keep(mine, "Ann", "begun", at=minute(1))
+    desk.put_back(queue.id, "Ann")
+    assert desk.take(queue.id, "Bo", minute(2)) is None
+
+
 def test_the_last_one_can_be_taken_back_and_saved_anew(make_queue):
     queue = make_queue(prompts=3)
     first = _take(queue, "Ann").assignment.id
