@@ -20,6 +20,7 @@ def main() -> None:
         (home / "var").mkdir()
         (home / "var" / "models").symlink_to(ROOT / "var" / "models")
         conversation = _story()
+        _label()
         _train()
         PICTURES.mkdir(exist_ok=True)
         _look(home, conversation)
@@ -58,6 +59,16 @@ def _rate_as(person: str, line, message, **judgement) -> None:
     )
 
 
+def _label() -> None:
+    from engine.labelling import desk, sample
+
+    queue = sample.create("Ann")
+    for person in (*PEOPLE, "Bo"):
+        work = desk.take(queue.id, person)
+        assert work is not None
+        desk.save(work.assignment.id, person, "The Zorvex 9 is a pocket-sized weather drone made by Halden Labs in Bergen.")
+
+
 def _train() -> None:
     engine = [sys.executable, "-m", "engine"]
     subprocess.run(
@@ -77,6 +88,7 @@ def _look(home: Path, conversation: int) -> None:
         "chat": f"chat?as=Ann&c={conversation}",
         "feedback": "feedback?as=Ann",
         "datasets": "datasets?as=Ann",
+        "labelling": "labelling?as=Ann",
         "lora": "lora?as=Ann",
         "runs": f"runs?as=Ann&run={run}",
     }

@@ -51,8 +51,10 @@ class BatchEncoder:
         self._tokenizer = tokenizer
         self._completion_only = completion_only
         self._outlines = Outlines(tokenizer, completion_only)
-        self._sizes = _token_sizes(tokenizer)
-        self._fast = _fast_tokenizer(tokenizer) if self._sizes is not None else None
+        fast: Any = tokenizer  # the base class does not know the attribute
+        spec = json.loads(fast.backend_tokenizer.to_str())
+        self._sizes = _token_sizes(spec)
+        self._fast = _fast_tokenizer(spec) if self._sizes is not None else None
 
     def encode(self, chats: Sequence[Chat]) -> Batch:
         """Encode conversations, at least one, each with a reply in it."""
@@ -87,17 +89,12 @@ class BatchEncoder:
         """Encode those that have an outline and whose tokens add up to their text; and the places of the others."""
         import numpy as np
 
-        texts, sizes, edges, owners, left = [], [], [], [], []
-        for place, chat in enumerate(chats):
-            outline = self._outlines.of(chat)
-            text, trained, size = outline.fill([turn["content"] for turn in chat]) if outline else ("", [], 0)
-            if not outline:
-                left.append(place)
-            texts.append(text)
-            sizes.append(size)
-            for span in trained:
-                edges.append(span)
-                owners.append(place)
+        filled = [self._outlines.fill(chat) for chat in chats]
+        texts = [one[0] if one else "" for one in filled]
+        sizes = [one[2] if one else 0 for one in filled]
+        owned = [(place, span) for place, one in enumerate(filled) if one for span in one[1]]
+        owners, edges = [place for place, _ in owned], [span for _, span in owned]
+        left = [place for place, one in enumerate(filled) if not one]
         packed, limits = self._fast.encode_batch_flat(texts)  # pyright: ignore[reportOptionalMemberAccess]
         ids = np.frombuffer(packed, np.uint32).astype(np.int32)
         bounds = np.frombuffer(limits, np.uint64).astype(np.int64)
@@ -141,16 +138,16 @@ def _merged(fast: Batch, slow: Batch, places: list[int]) -> Batch:
 
 
 def _up_to_last_reply(chat: Chat) -> Chat:
+    if chat[-1]["role"] == "assistant" and chat[-1]["content"].strip():
+        return chat
     last = max(place for place, turn in enumerate(chat) if turn["role"] == "assistant" and turn["content"].strip())
-    return chat if last == len(chat) - 1 else chat[: last + 1]
+    return chat[: last + 1]
 
 
-def _token_sizes(tokenizer: "PreTrainedTokenizerBase") -> "np.ndarray | None":
+def _token_sizes(spec: dict[str, Any]) -> "np.ndarray | None":
     """How many bytes of text each token stands for; None unless the tokenizer is byte-level BPE that changes no text."""
     import numpy as np
 
-    fast: Any = tokenizer  # the base class does not know the attribute
-    spec = json.loads(fast.backend_tokenizer.to_str())
     steps = [spec["pre_tokenizer"] or {}, *(spec["pre_tokenizer"] or {}).get("pretokenizers", [])]
     byte_level = [step for step in steps if step.get("type") == "ByteLevel"]
     if spec["model"]["type"] != "BPE" or not byte_level or any(step.get("add_prefix_space") for step in byte_level):
@@ -163,14 +160,12 @@ def _token_sizes(tokenizer: "PreTrainedTokenizerBase") -> "np.ndarray | None":
     return table
 
 
-def _fast_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> Any:
+def _fast_tokenizer(spec: dict[str, Any]) -> Any:
     """The same tokenizer in fastokens; None where it does not know the kind."""
     import fastokens
 
-    fast: Any = tokenizer
-    spec = json.loads(fast.backend_tokenizer.to_str())
     # how it was last called is no part of what it is; what it adds around a text, the template adds
-    spec |= {"truncation": None, "padding": None, "post_processor": None}
+    spec = {**spec, "truncation": None, "padding": None, "post_processor": None}
     try:
         return fastokens.Tokenizer.from_json_str(json.dumps(spec))
     except Exception:  # whatever its parser stumbles over: the tokenizer itself is still there

@@ -157,6 +157,7 @@ def _write_some(folder: Path, file: str, lines: Iterator[Line], note: _Note) -> 
     """Write the next rows and broken lines, to the disk itself; False if there were none left."""
     offsets = array("Q")
     begun = note.rows, note.broken_size
+    end = note.lines_size
     with (
         (folder / LINES).open("ab", buffering=1 << 20) as rows,
         (folder / registry.BROKEN).open("ab") as broken,
@@ -166,15 +167,15 @@ def _write_some(folder: Path, file: str, lines: Iterator[Line], note: _Note) -> 
             if isinstance(record, str):
                 broken.write(json.dumps({"file": file, "line": number, "reason": record}).encode() + b"\n")
                 continue
-            offsets.append(rows.tell())
-            rows.write(registry.line_of(record))
-            if rows.tell() - note.lines_size > _MOST_BYTES:
+            offsets.append(end)
+            end += rows.write(registry.line_of(record))
+            if end - note.lines_size > _MOST_BYTES:
                 break
         offsets.tofile(places)
         for stream in (rows, broken, places):
             stream.flush()
             os.fsync(stream.fileno())
-        note.lines_size, note.broken_size = rows.tell(), broken.tell()
+        note.lines_size, note.broken_size = end, broken.tell()
     note.rows += len(offsets)
     return (note.rows, note.broken_size) != begun
 

@@ -32,23 +32,24 @@ class Outline:
     minds_edges: bool
     """Whether blanks at the edge of a text change more than the text."""
 
-    def fill(self, texts: Sequence[str]) -> tuple[str, list[tuple[int, int]], int]:
-        """The text the model sees, its trained spans in bytes of UTF-8, and its size in bytes."""
-        parts = [self.pieces[0]]
-        starts = []
-        at = self.sizes[0]
-        for place, text in enumerate(texts):
-            starts.append(at)
-            parts += text, self.pieces[place + 1]
-            at += (len(text) if text.isascii() else len(text.encode())) + self.sizes[place + 1]
+    def fill(self, texts: Sequence[str]) -> "Filled":
+        """The pieces with these texts between them."""
+        parts = [""] * (2 * len(texts) + 1)
+        parts[::2] = self.pieces
+        parts[1::2] = texts
+        lengths = [len(text.encode()) for text in texts]
+        size = sum(lengths) + sum(self.sizes)
         if self.replies is None:
-            return "".join(parts), [(0, at)], at
-        ends = [*starts[1:], at]
-        spans = [
-            (starts[place] - before, ends[place] - self.sizes[place + 1] + after)
-            for place, before, after in self.replies
-        ]
-        return "".join(parts), spans, at
+            return "".join(parts), [(0, size)], size
+        spans = []
+        for place, before, after in self.replies:
+            start = sum(lengths[:place]) + sum(self.sizes[: place + 1])
+            spans.append((start - before, start + lengths[place] + after))
+        return "".join(parts), spans, size
+
+
+Filled = tuple[str, list[tuple[int, int]], int]
+"""The text the model sees, its trained spans in bytes of UTF-8, and its size in bytes."""
 
 
 class Outlines:
@@ -69,21 +70,20 @@ class Outlines:
         except TemplateProblem:
             self._readable = False
 
-    def of(self, chat: Sequence[dict[str, str]]) -> Outline | None:
-        """The outline that fits a conversation; None where only the template itself can tell."""
-        roles = tuple(turn["role"] for turn in chat)
+    def fill(self, chat: Sequence[dict[str, str]]) -> Filled | None:
+        """The outline that fits a conversation, filled with its texts; None where only the template itself can tell."""
+        roles = tuple([turn["role"] for turn in chat])
         if roles not in self._known:
             self._known[roles] = self._find(roles) if self._readable else None
         outline = self._known[roles]
-        if outline is None:
+        texts = [turn["content"] for turn in chat]
+        if outline is None or not all(texts):
             return None
-        for turn in chat:
-            text = turn["content"]
-            if self._looked_for and self._looked_for.search(text):
-                return None
-            if not text or (outline.minds_edges and (text[0].isspace() or text[-1].isspace())):
-                return None
-        return outline
+        if self._looked_for and any(map(self._looked_for.search, texts)):
+            return None
+        if outline.minds_edges and any(text[0].isspace() or text[-1].isspace() for text in texts):
+            return None
+        return outline.fill(texts)
 
     def _find(self, roles: tuple[str, ...]) -> Outline | None:
         try:

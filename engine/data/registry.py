@@ -27,7 +27,7 @@ from engine.data import rows as storage
 from engine.data.folders import building, locked, remove
 from engine.data.records import RECORDS, Kind, Record
 from engine.errors import BadInput
-from engine.files import check_name, read_json, write_json
+from engine.files import check_name, read_json, sha256, write_json
 from engine.runs import Run, list_runs, lock
 from engine.runs.run import ENDED
 from engine.settings import settings
@@ -283,12 +283,12 @@ def changing(name: str, seen: int | None = None) -> Iterator[tuple[Path, Card]]:
 
 
 def write_first_version(folder: Path, name: str, kind: Kind, offsets: array, **rest: Any) -> None:
-    """The index and the card of a dataset whose lines are written."""
+    """The index and the card of a new dataset, whose rows are all the lines that are written."""
     storage.write_index(folder, 1, offsets)
     now = time.time()
-    sha256 = storage.digest(folder, 1)
+    digest = sha256(folder / storage.LINES)
     _write_card(
-        folder, Card(name=name, kind=kind, rows=len(offsets), content_sha256=sha256, created=now, changed=now, **rest)
+        folder, Card(name=name, kind=kind, rows=len(offsets), content_sha256=digest, created=now, changed=now, **rest)
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ROWS = 10_000
 _BYTES = 32 << 20
+_AT_ONCE = 2000
+"""Rows encoded at once: their arrays stay small enough for memory to be used again instead of asked for anew."""
 _DIGEST = 8
 """Bytes. Two of ten million different rows have the same digest in one of 300,000 datasets."""
 
@@ -75,17 +77,23 @@ def encode_shard(work: Work, shard: Shard) -> Counts:
     """Encode one shard and write it."""
     import numpy as np
 
-    counts = shard.counts
-    if shard.chats:
-        batch = work.encoder.encode(shard.chats)
-        kept, lengths = _fit(batch, work.options, shard)
-        evaluates = np.array(shard.evaluates)
-        for part, rows in (("train", kept & ~evaluates), ("eval", kept & evaluates)):
-            write_shard(work.folder / part, shard.number, *_cut(batch, np.where(rows, lengths, 0)))
+    tables: dict[str, list[tuple[np.ndarray, ...]]] = {"train": [], "eval": []}
+    for start in range(0, len(shard.chats), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        batch = work.encoder.encode(shard.chats[part])
+        counts, kept, lengths = _fit(batch, work.options, shard.rows[part])
+        evaluates = np.array(shard.evaluates[part])
+        for table, rows in (("train", kept & ~evaluates), ("eval", kept & evaluates)):
+            if rows.any():
+                tables[table].append(_cut(batch, np.where(rows, lengths, 0)))
         counts.train_rows, counts.eval_rows = int((kept & ~evaluates).sum()), int((kept & evaluates).sum())
+        shard.counts.add(counts)
+    for table, parts in tables.items():
+        if parts:
+            write_shard(work.folder / table, shard.number, *map(np.concatenate, zip(*parts, strict=True)))
     write_bytes(_digests(work.folder, shard.number), shard.digests)
-    write_json(_note(work.folder, shard.number), counts.model_dump())
-    return counts
+    write_json(_note(work.folder, shard.number), shard.counts.model_dump())
+    return shard.counts
 
 
 def remove_notes(folder: Path) -> None:
@@ -114,34 +122,34 @@ def _gather(work: Work, number: int, start: int, stop: int, seen: set[bytes]) ->
     return Shard(number, shard.rows, shard.chats, shard.evaluates, shard.counts, bytes(digests))
 
 
-def _fit(batch: Batch, options: Options, shard: Shard) -> "tuple[np.ndarray, np.ndarray]":
-    """Which rows stay, and how many tokens of each; counts them, and those that do not stay with the reason."""
+def _fit(batch: Batch, options: Options, numbers: list[int]) -> "tuple[Counts, np.ndarray, np.ndarray]":
+    """Which rows stay, and how many tokens of each; with the counts, and why the others do not stay."""
     import numpy as np
 
+    counts = Counts()
     full = np.diff(batch.bounds)
     lengths = np.minimum(full, options.max_length)
     begins = np.concatenate([[0], np.cumsum(batch.labels != IGNORED)])
     trained = begins[batch.bounds[:-1] + lengths] - begins[batch.bounds[:-1]]
     refused = np.zeros(len(full), bool)
     refused[list(batch.problems)] = True
-    kept = ~refused
+    left = np.ones(len(full), bool)
     for reason, takes in (
         (REFUSED, refused),
         (TOO_SHORT, full < options.min_length),
         (TOO_LONG, (full > options.max_length) & (options.overlength == "skip")),
         (NOTHING_TRAINED, trained == 0),
     ):
-        for place in np.flatnonzero(takes & (kept | (reason == REFUSED))).tolist():
-            shard.counts.drop(reason, shard.rows[place])
-        kept &= ~takes
-    counts = shard.counts
+        for place in np.flatnonzero(takes & left).tolist():
+            counts.drop(reason, numbers[place])
+        left &= ~takes
     if batch.problems:
         first = next(iter(batch.problems.values()))
         counts.problem = first.sentence, {name: str(value) for name, value in first.values.items()}
     counts.measure(full[~refused].tolist(), LENGTH_STEP)
-    counts.tokens, counts.trained_tokens = int(lengths[kept].sum()), int(trained[kept].sum())
-    counts.truncated = int((kept & (full > lengths)).sum())
-    return kept, lengths
+    counts.tokens, counts.trained_tokens = int(lengths[left].sum()), int(trained[left].sum())
+    counts.truncated = int((left & (full > lengths)).sum())
+    return counts, left, lengths
 
 
 def _cut(batch: Batch, lengths: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
@@ -149,6 +157,8 @@ def _cut(batch: Batch, lengths: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, 
     import numpy as np
 
     full = np.diff(batch.bounds)
+    if (full == lengths).all():
+        return batch.ids, batch.labels, full
     taken = np.arange(len(batch.ids)) - np.repeat(batch.bounds[:-1], full) < np.repeat(lengths, full)
     return batch.ids[taken], batch.labels[taken], lengths[lengths > 0]
 

@@ -49,7 +49,7 @@ def check(tokenizer, chats: list[list[dict[str, str]]], completion_only: bool) -
         assert batch.ids[bounds].tolist() == wanted.input_ids
         assert batch.labels[bounds].tolist() == wanted.labels
     assert encoder._fast, "it gave the fast way up"
-    return sum(encoder._outlines.of(row) is not None for row in chats)
+    return sum(encoder._outlines.fill(row) is not None for row in chats)
 
 
 @pytest.mark.parametrize("template", [CHATML, THINKING, TRIMMING, CURIOUS, TOUCHY, NO_EDGE])

@@ -1,6 +1,6 @@
 """Run as a process of its own: threads label a queue until nothing is left, and each label is printed once it is saved.
 
-Says that it is ready, and begins at a line on standard input, so that several begin together.
+Says that it is ready once its first thread has a task, and begins at a line on standard input: so several work at once.
 
 Usage: take_tasks.py NAME QUEUE_ID THREADS
 """
@@ -24,6 +24,7 @@ def label(annotator: str, queue_id: int) -> None:
 
 if __name__ == "__main__":
     name, queue_id, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    desk.take(queue_id, f"{name}-0")
     os.write(1, b"ready\n")
     sys.stdin.readline()
     with ThreadPoolExecutor(threads) as pool:
