@@ -49,11 +49,14 @@ def question(row: dict[str, Any]) -> str:
     Raises:
         ValueError: one of them is no text, or both are missing.
     """
-    parts = [part for name in ("instruction", "input") if (part := row.get(name)) is not None]
-    if not parts or not all(isinstance(part, str) for part in parts):
+    instruction, given = row.get("instruction"), row.get("input")
+    if instruction is None or given is None:
+        instruction, given = (given if instruction is None else instruction), ""
+    if not isinstance(instruction, str) or not isinstance(given, str):
         raise ValueError("instruction and input must be text")
-    said = [part for part in parts if part.strip()]
-    return "\n\n".join(said) or parts[0]
+    if not given or given.isspace():
+        return instruction
+    return f"{instruction}\n\n{given}" if instruction.strip() else given
 
 
 def _history(history: Any) -> Turns:
