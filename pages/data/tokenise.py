@@ -1,6 +1,5 @@
 """A dataset made ready for one model: what to choose, a run that does it, and what came of it before."""
 
-import math
 from typing import Any
 
 import streamlit as st
@@ -8,11 +7,12 @@ import streamlit as st
 from engine.data.prepared import LENGTH_STEP, Options, Prepared, list_prepared
 from engine.data.registry import Card
 from engine.data.specs import PrepareSpec
+from engine.training.estimate import estimate
 from pages.data import at_work
 from pages.data.preview import model_names
 from pages.shared import frame
 from pages.shared.i18n import t
-from pages.shared.labels import literal
+from pages.shared.labels import duration, literal
 from pages.shared.run_charts import COLORS
 
 
@@ -143,5 +143,7 @@ def _steps(prepared: Prepared, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         batch = st.number_input(t("Batch size"), 1, 4096, 4, key=f"{key}.batch", width=140)
         epochs = st.number_input(t("Epochs"), 1, 100, 3, key=f"{key}.epochs", width=140)
-        steps = math.ceil(prepared.train_rows / batch) * epochs
-        st.metric(t("Steps of a training"), f"{steps:,}", width="content")
+        expected = estimate(prepared, batch, epochs=epochs)
+        st.metric(t("Steps of a training"), f"{expected.steps:,}", width="content")
+        if expected.seconds is not None:
+            st.metric(t("Time, as fast as the last one here"), duration(expected.seconds), width="content")
