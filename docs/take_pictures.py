@@ -66,7 +66,9 @@ def _label() -> None:
     for person in (*PEOPLE, "Bo"):
         work = desk.take(queue.id, person)
         assert work is not None
-        desk.save(work.assignment.id, person, "The Zorvex 9 is a pocket-sized weather drone made by Halden Labs in Bergen.")
+        desk.save(
+            work.assignment.id, person, "The Zorvex 9 is a pocket-sized weather drone made by Halden Labs in Bergen."
+        )
 
 
 def _train() -> None:
