@@ -102,11 +102,9 @@ class BatchEncoder:
         begins = np.concatenate([[0], np.cumsum(self._sizes[ids])])  # pyright: ignore[reportOptionalSubscript]
         wrong = np.flatnonzero(begins[bounds[1:]] - begins[bounds[:-1]] != sizes).tolist()
         spans = np.array(edges, np.int64).reshape(-1, 2) + begins[bounds[owners]][:, None]
-        turns = np.zeros(len(ids) + 1, np.int8)  # 1 where a trained stretch begins, -1 where it has ended
-        first, end = np.searchsorted(begins, spans).T
-        np.add.at(turns, first, 1)
-        np.add.at(turns, end, -1)
-        labels = np.where(np.cumsum(turns[:-1], dtype=np.int8) > 0, ids, np.int32(IGNORED))
+        labels = np.full_like(ids, IGNORED)
+        for first, end in np.searchsorted(begins, spans).tolist():
+            labels[first:end] = ids[first:end]
         return Batch(ids, labels, bounds, {}), sorted({*left, *wrong})
 
     def _agrees(self, chats: Sequence[Chat], batch: Batch, left: list[int]) -> bool:

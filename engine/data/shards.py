@@ -8,20 +8,20 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic_core import to_json
+from typing import TYPE_CHECKING
 
 from engine.data import registry, split
 from engine.data.batch_encode import Batch, BatchEncoder
 from engine.data.counts import Counts
 from engine.data.prepared import DUPLICATE, LENGTH_STEP, NOTHING_TRAINED, REFUSED, TOO_LONG, TOO_SHORT, Options
 from engine.data.registry import Card
-from engine.data.tables import write_shard
+from engine.data.tables import flush_shard, write_shard
 from engine.data.tokenise import IGNORED
 from engine.files import read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import numpy as np
 
 _ROWS = 10_000
@@ -74,7 +74,7 @@ def shards(work: Work) -> Iterator[Shard | Counts]:
 
 
 def encode_shard(work: Work, shard: Shard) -> Counts:
-    """Encode one shard and write it."""
+    """Encode one shard and write its rows."""
     import numpy as np
 
     tables: dict[str, list[tuple[np.ndarray, ...]]] = {"train": [], "eval": []}
@@ -91,9 +91,17 @@ def encode_shard(work: Work, shard: Shard) -> Counts:
     for table, parts in tables.items():
         if parts:
             write_shard(work.folder / table, shard.number, *map(np.concatenate, zip(*parts, strict=True)))
-    write_bytes(_digests(work.folder, shard.number), shard.digests)
-    write_json(_note(work.folder, shard.number), shard.counts.model_dump())
     return shard.counts
+
+
+def seal_shard(work: Work, shard: Shard, encoded: "Future[Counts]") -> Counts:
+    """Wait for a shard to be encoded and for its rows to be on the disk itself, then write the note that makes it count."""
+    counts = encoded.result()
+    for table in ("train", "eval"):
+        flush_shard(work.folder / table, shard.number)
+    write_bytes(_digests(work.folder, shard.number), shard.digests)
+    write_json(_note(work.folder, shard.number), counts.model_dump())
+    return counts
 
 
 def remove_notes(folder: Path) -> None:
@@ -105,9 +113,11 @@ def remove_notes(folder: Path) -> None:
 def _gather(work: Work, number: int, start: int, stop: int, seen: set[bytes]) -> Shard:
     shard = Shard(number, [], [], [], Counts(), b"")
     digests = bytearray()
+    dedup, share, seed = work.options.dedup != "none", work.options.split, work.options.seed
     for row, record in enumerate(registry.raw_rows(work.card, start, stop), start):
-        if work.options.dedup != "none":
-            digest = _digest(record)
+        messages = record["messages"]
+        if dedup:
+            digest = _digest(messages)
             digests += digest
             if digest in seen:
                 shard.counts.drop(DUPLICATE, row)
@@ -117,8 +127,8 @@ def _gather(work: Work, number: int, start: int, stop: int, seen: set[bytes]) ->
             shard.counts.drop(work.screened[row], row)
             continue
         shard.rows.append(row)
-        shard.chats.append(record["messages"])
-        shard.evaluates.append(split.falls_to_eval(record, work.options.split, work.options.seed))
+        shard.chats.append(messages)
+        shard.evaluates.append(share > 0 and split.falls_to_eval(record, share, seed))
     return Shard(number, shard.rows, shard.chats, shard.evaluates, shard.counts, bytes(digests))
 
 
@@ -163,10 +173,10 @@ def _cut(batch: Batch, lengths: "np.ndarray") -> "tuple[np.ndarray, np.ndarray, 
     return batch.ids[taken], batch.labels[taken], lengths[lengths > 0]
 
 
-def _digest(row: dict[str, Any]) -> bytes:
-    """Equal for equal turns."""
-    turns = [[turn["role"], turn["content"]] for turn in row["messages"]]
-    return hashlib.blake2b(to_json(turns), digest_size=_DIGEST).digest()
+def _digest(messages: list[dict[str, str]]) -> bytes:
+    """Equal for equal turns: each text has its length before it, so that no two conversations read alike."""
+    turns = "".join([f"{turn['role']} {len(turn['content'])} {turn['content']}" for turn in messages])
+    return hashlib.blake2b(turns.encode(), digest_size=_DIGEST).digest()
 
 
 def _rows_a_shard(work: Work) -> int:

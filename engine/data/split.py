@@ -22,8 +22,6 @@ def falls_to_eval(row: dict[str, Any], share: float, seed: int) -> bool:
         share: of all prompts, 0 to below 1.
         seed: another one sends other prompts.
     """
-    if not share:
-        return False
     prompt = next((turn["content"] for turn in row["messages"] if turn["role"] == "user"), "")
     drawn = hashlib.blake2b(f"{seed}\n{prompt.strip()}".encode(), digest_size=8).digest()
     return int.from_bytes(drawn) < share * 2**64

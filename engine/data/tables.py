@@ -4,6 +4,7 @@ Knows the table's columns and nothing of where rows come from.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def write_shard(folder: Path, number: int, ids: "np.ndarray", labels: "np.ndarra
     if not len(lengths):
         return
     folder.mkdir(exist_ok=True)
-    path = folder / f"data-{number:05}.arrow"
+    path = _shard(folder, number)
     temporary = path.with_suffix(".writing")
     metadata = {"huggingface": json.dumps({"info": {"features": _FEATURES}})}
     schema = pa.schema([(name, pa.list_(pa.int32())) for name in _FEATURES], metadata=metadata)
@@ -45,6 +46,14 @@ def write_shard(folder: Path, number: int, ids: "np.ndarray", labels: "np.ndarra
     with pa.OSFile(str(temporary), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
         stream.write_table(table, max_chunksize=_ROWS_A_BATCH)
     temporary.replace(path)
+
+
+def flush_shard(folder: Path, number: int) -> None:
+    """Return when a shard, if there is one, is on the disk itself."""
+    path = _shard(folder, number)
+    if path.exists():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def finish_table(folder: Path, fingerprint: str) -> None:
@@ -69,3 +78,7 @@ def finish_table(folder: Path, fingerprint: str) -> None:
         "_split": None,
     }
     write_json(folder / "state.json", state)
+
+
+def _shard(folder: Path, number: int) -> Path:
+    return folder / f"data-{number:05}.arrow"
