@@ -34,7 +34,13 @@ class Form:
         return {field: st.session_state[self.key(field)] for field in self.defaults}
 
     def save(self) -> None:
-        """Keep what was typed; call it at the end of the form. Writes only what changed."""
+        """Keep what was typed; call it at the end of the form. Writes only what changed.
+
+        As a callback it may come after the form was sent and cleared (a field's change that the browser sent late): then
+        there is nothing to keep.
+        """
+        if any(self.key(field) not in st.session_state for field in self.defaults):
+            return
         values = self.values()
         if values != st.session_state.get(f"{self.name}:saved"):
             save_draft(person(), self.name, values)

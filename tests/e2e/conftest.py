@@ -23,6 +23,7 @@ def server(studio_home):
     """The studio on a free port, writing under the test's folder."""
     with Server(home=studio_home) as server:
         yield server
+    print((studio_home / "streamlit.log").read_text()[-20_000:])  # pytest shows it where a test failed
 
 
 class Person:
