@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         None,
         description="Folder whose files the Datasets page may import by path; by default only uploads are taken there.",
     )
+    cpu_runs: int = Field(
+        2, ge=1, description="Trainings that may run at once on a machine without GPUs; others wait in the queue."
+    )
     stop_grace_seconds: float = Field(
         60.0, description="How long a stopped run may take to finish its step and save before its processes are ended."
     )

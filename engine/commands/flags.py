@@ -23,7 +23,10 @@ ALIASES = {
 
 
 def add_flags(parser: argparse.ArgumentParser, model: type[BaseModel]) -> None:
-    """Add one flag for each field, with its description and default; a flag that is not given leaves no trace."""
+    """Add one flag for each field, with its description and default; a flag that is not given leaves no trace.
+
+    None is required: the model says in a sentence what is missing.
+    """
     for name, field in model.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
         names = [*dict.fromkeys([flag, f"--{name}", *ALIASES.get(name, [])])]
@@ -37,9 +40,10 @@ def add_flags(parser: argparse.ArgumentParser, model: type[BaseModel]) -> None:
         if kind is bool:
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, **common)
         elif typing.get_origin(kind) is typing.Literal:
-            parser.add_argument(*names, choices=typing.get_args(kind), **common)
+            choices = typing.get_args(kind)
+            parser.add_argument(*names, type=type(choices[0]), choices=choices, **common)
         else:
-            parser.add_argument(*names, type=kind, required=field.is_required(), metavar=name.upper(), **common)
+            parser.add_argument(*names, type=kind, metavar=name.upper(), **common)
 
 
 def given(arguments: argparse.Namespace, model: type[BaseModel]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from engine.commands.output import FailureWithResult, add_command, add_group, say
+from engine.errors import BadInput
 from engine.runs import Run, list_runs, open_run
 from engine.runs.run import ENDED
 
@@ -24,15 +25,25 @@ def add(commands) -> None:
         parser = add_command(group, name, function, help_)
         parser.add_argument("id", metavar="ID")
         if name == "resume":
+            parser.add_argument(
+                "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change a setting from here on"
+            )
             parser.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+    parser = add_command(group, "move", move, "give a waiting run another place in the queue")
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--to", type=int, default=0, metavar="N", help="0, the default, is the next to begin")
     # what jobs start; a person has no use for it
-    worker = commands.add_parser("work")
-    worker.add_argument("id")
-    worker.set_defaults(run=work, json=False)
+    for name, function in (("work", work), ("rank", rank)):
+        process = commands.add_parser(name)
+        process.add_argument("id")
+        process.set_defaults(run=function, json=False)
 
 
 def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All runs, newest first."""
+    from engine.jobs import queue
+
+    queue.advance()
     documents = [describe(run) for run in list_runs()]
     for document in documents:
         name = document["adapter"] or document["dataset"] or ""
@@ -72,11 +83,34 @@ def stop(arguments: argparse.Namespace) -> dict[str, Any]:
 def resume(arguments: argparse.Namespace) -> dict[str, Any]:
     """Go on from the newest complete checkpoint."""
     from engine.jobs import local
+    from engine.training.checkpoints import newest_complete, passed_over, step_of
 
     run = open_run(arguments.id)
-    local.resume(run)
-    say(f"Run {run.id} goes on.")
+    skipped, newest = passed_over(run.checkpoints), newest_complete(run.checkpoints)
+    local.resume(run, dict(_pair(word) for word in arguments.set))
+    if skipped:
+        say(f"The checkpoint of step {', '.join(map(str, skipped))} is not whole and is passed over.")
+    say(f"Run {run.id} goes on from step {step_of(newest) if newest else 0}.")
     return follow(run) if arguments.wait else describe(run)
+
+
+def move(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Change the order of the queue."""
+    from engine.jobs import queue
+
+    run = open_run(arguments.id)
+    queue.move(run, arguments.to)
+    order = [waiting.id for waiting in queue.waiting()]
+    for place, waiting in enumerate(order):
+        say(f"{place}  {waiting}")
+    return {"run": run.id, "queue": order}
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise BadInput("“{word}” is no setting: write NAME=VALUE.", word=word)
+    return name.replace("-", "_"), value
 
 
 def work(arguments: argparse.Namespace) -> None:
@@ -84,6 +118,13 @@ def work(arguments: argparse.Namespace) -> None:
     from engine.jobs.worker import work as work_
 
     work_(arguments.id)
+
+
+def rank(arguments: argparse.Namespace) -> None:
+    """One of several processes of a run."""
+    from engine.jobs.rank import rank as rank_
+
+    rank_(arguments.id)
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -18,8 +18,36 @@ def add(commands) -> None:
     group = add_group(commands, "train", "teach a model something")
     sft = add_command(group, "sft", train_sft, "train a LoRA adapter on a dataset of conversations")
     add_flags(sft, SftSpec)
+    _add_seed_flags(sft)
     sft.add_argument("--preset", type=Path, metavar="FILE", help="settings from a YAML file; flags overrule it")
     sft.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+
+
+def _add_seed_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of scripts for the Hugging Face Trainer that are no other names of ours, so that their command lines work."""
+    unset = argparse.SUPPRESS
+    parser.add_argument(
+        "--output_dir",
+        dest="adapter",
+        type=lambda path: Path(path).name,
+        default=unset,
+        help="its last part is --adapter",
+    )
+    parser.add_argument(
+        "--skip_overlength",
+        dest="overlength",
+        nargs="?",
+        const="skip",
+        type=_overlength,
+        default=unset,
+        help="--overlength",
+    )
+    # prepared rows have no column that is not used
+    parser.add_argument("--remove_unused_columns", nargs="?", default=unset, help=unset)
+
+
+def _overlength(word: str) -> str:
+    return "truncate" if word.lower() in ("false", "0", "no") else "skip"
 
 
 def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -1,43 +1,39 @@
-"""Starts, stops and resumes runs as processes of this machine, detached from whoever started them.
+"""Starts, stops and resumes runs on this machine; pages and the command line come here."""
 
-A run's process gets its lock by inheritance, so from its first moment the run is alive exactly as long as the process.
-Output goes to the run's log file, never to a pipe.
-"""
-
-import contextlib
-import os
 import shlex
 import subprocess
-import sys
-import time
-
-import psutil
+from typing import Any
 
 from engine.data.specs import DataSpec
 from engine.errors import BadInput
-from engine.jobs import data
+from engine.fields import parse
+from engine.jobs import data, processes, queue
+from engine.jobs.recipes import TRAININGS
 from engine.jobs.words import flags
-from engine.jobs.worker import LOCK_VARIABLE
-from engine.runs import Run, create_run, lock
+from engine.runs import Run, create_run
 from engine.runs.run import ENDED
-from engine.settings import ROOT, settings
+from engine.training.launch.command import check as check_launch
+from engine.training.launch.specs import LaunchSpec
+from engine.training.resuming import change
 from engine.training.specs import SftSpec, check_spec
 
-ENDED_BY_FORCE = (
-    "It did not finish its step in the time it had (STUDIO_STOP_GRACE_SECONDS) and was ended; "
-    "a resume goes on from its last checkpoint."
-)
 
+def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
+    """Start a training run in the background, or let it wait for its devices.
 
-def start_sft(spec: SftSpec) -> Run:
-    """Start a training run in the background.
+    Args:
+        spec: what to do.
+        unload_chat: ask the studio to give the chat model's memory free when the run begins.
 
     Raises:
         BadInput: it cannot work as asked; nothing was started.
     """
     check_spec(spec)
+    check_launch(spec)
     run = create_run("sft", spec.model_dump(), command_line(spec), adapter=spec.adapter)
-    _launch(run)
+    if unload_chat:
+        run.ask_for_memory()
+    queue.start(run)
     return run
 
 
@@ -49,33 +45,45 @@ def start_data(spec: DataSpec) -> Run:
     """
     data.check(spec)
     run = create_run(spec.kind, spec.model_dump(mode="json"), data.command_line(spec), subject=data.subject(spec))
-    _launch(run)
+    processes.launch(run)
     return run
 
 
 def command_line(spec: SftSpec) -> str:
-    """The command that does what the spec asks for, with every setting spelled out."""
-    return shlex.join(["python", "-m", "engine", "train", "sft", *flags(spec.model_dump(exclude_none=True))])
+    """The command that does what the spec asks for, with every setting of the recipe spelled out."""
+    values = spec.model_dump(exclude_none=True)
+    for name, field in LaunchSpec.model_fields.items():  # of the launch, only what was chosen
+        if values.get(name) == field.default:
+            values.pop(name, None)
+    return shlex.join(["python", "-m", "engine", "train", "sft", *flags(values)])
 
 
-def resume(run: Run) -> None:
+def resume(run: Run, changes: dict[str, Any] | None = None) -> None:
     """Go on with a run that stopped, failed or was lost, from its newest complete checkpoint.
 
+    Args:
+        run: the run.
+        changes: settings that get another value from here on; see `engine.training.resuming`.
+
     Raises:
-        BadInput: it is going on, or it has finished.
+        BadInput: it is going on, it has finished, or a setting cannot be changed.
     """
     state = run.status().state
     if state not in ENDED:
         raise BadInput("The run {run} is {state}: there is nothing to resume.", run=run.id, state=state)
     if state == "finished":
         raise BadInput("The run {run} has finished: start a new one to train further.", run=run.id)
-    _launch(run)
+    training = TRAININGS.get(run.kind)
+    if training is None:
+        processes.launch(run)
+        return
+    if changes:
+        change(run, parse(training, {**run.spec(), **changes}))
+    queue.start(run)
 
 
 def stop(run: Run) -> None:
-    """Stop a run and wait for its end: it finishes its step and saves; after the grace period its process is ended.
-
-    Either way the run is then `stopped`, and resumes from its newest complete checkpoint.
+    """Stop a run and wait for its end, or take it out of the queue. It resumes from its newest complete checkpoint.
 
     Raises:
         BadInput: it has ended already.
@@ -83,65 +91,12 @@ def stop(run: Run) -> None:
     state = run.status().state
     if state in ENDED:
         raise BadInput("The run {run} is {state} already.", run=run.id, state=state)
-    run.request_stop()
-    deadline = time.monotonic() + settings().stop_grace_seconds
-    for end in (None, psutil.Process.terminate, psutil.Process.kill):
-        process = _process(run)
-        if end and process:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                end(process)
-            deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            state = run.status().state
-            if state == "lost":
-                run.update(state="stopped", ended=time.time(), message=ENDED_BY_FORCE)
-            if state in ENDED:
-                return
-            time.sleep(0.2)
+    if not queue.leave(run):
+        processes.stop(run)
 
 
 def stop_in_background(run: Run) -> None:
     """`stop` for a page, which cannot wait."""
-    run.request_stop()
-    _spawn(["runs", "stop", run.id], stdout=subprocess.DEVNULL)
-
-
-def _launch(run: Run) -> None:
-    held = lock.acquire(run.lock)
-    if held is None:
-        raise BadInput("The run {run} is going on already.", run=run.id)
-    try:
-        run.clear_stop()
-        run.update(state="queued", message=None, message_values={}, ended=None, process=None)
-        with run.log.open("ab") as log:
-            _spawn(["work", run.id], stdout=log, lock_descriptor=held)
-    finally:
-        os.close(held)  # the child's copy keeps it
-
-
-def _spawn(arguments: list[str], stdout, lock_descriptor: int | None = None) -> None:
-    environment = {**os.environ, "STUDIO_HOME": str(settings().home.resolve()), "PYTHONUNBUFFERED": "1"}
-    if lock_descriptor is not None:
-        environment[LOCK_VARIABLE] = str(lock_descriptor)
-    subprocess.Popen(
-        [sys.executable, "-m", "engine", *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        pass_fds=[] if lock_descriptor is None else [lock_descriptor],
-    )
-
-
-def _process(run: Run) -> psutil.Process | None:
-    """The recorded process, if that very one still lives: ids are reused, creation times tell."""
-    recorded = run.status().process
-    if recorded is None:
-        return None
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(recorded[0])
-        if abs(process.create_time() - recorded[1]) < 0.01:
-            return process
-    return None
+    if not queue.leave(run):
+        run.request_stop()
+        processes.spawn(["runs", "stop", run.id], subprocess.DEVNULL)

@@ -1,61 +1,68 @@
 """The leading process of a run: `python -m engine work RUN_ID`, started by `engine.jobs.local` and not by hand.
 
-Holds the run's lock for its whole life, runs the recipe that the spec names, and writes the ending.
+Holds the run's lock for its whole life, does what the spec asks for or has a launcher start the processes that do, and
+writes the ending.
 """
 
+import contextlib
 import os
 import time
 import traceback
 
 import psutil
 
-from engine.errors import DISK_FULL, Failure, StudioError, is_disk_full
+from engine.errors import Failure
+from engine.jobs import launcher, queue
+from engine.jobs.processes import LOCK_VARIABLE
+from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
-from engine.training.specs import SftSpec
-
-LOCK_VARIABLE = "STUDIO_RUN_LOCK"
+from engine.training.failures import explain
 
 
 def work(run_id: str) -> None:
-    """Run to the end, whatever the end is.
+    """Run to the end, whatever the end is; then let the next in the queue begin.
 
     Raises:
         Failure: the run failed, for the reason its status tells.
     """
     run = open_run(run_id)
     held = _hold_lock(run)
+    try:
+        _to_its_end(run)
+    finally:
+        os.close(held)  # the interpreter takes a while to end, and a resume should not have to wait for that
+        with contextlib.suppress(Exception):  # the next one's troubles are its own
+            queue.advance()
+
+
+def _to_its_end(run: Run) -> None:
     process = psutil.Process()
     run.update(state="running", started=time.time(), process=(process.pid, process.create_time()))
     try:
-        _recipe(run)
+        _do(run)
     except Stopped:
         run.update(state="stopped", ended=time.time())
-        os.close(held)
         return
     except Exception as error:
         traceback.print_exc()
         remove_incomplete(run.checkpoints)  # on a full disk this makes the room the ending needs
-        explained = _explain(error)
+        explained = explain(error)
         values = {name: str(value) for name, value in explained.values.items()}
         run.update(state="failed", ended=time.time(), message=explained.sentence, message_values=values)
-        os.close(held)
         raise explained from error
     status = run.status()
     stopped = run.stop_requested() and status.step < status.max_steps
     run.update(state="stopped" if stopped else "finished", ended=time.time())
-    os.close(held)  # the interpreter takes a while to end, and a resume should not have to wait for that
 
 
-def _recipe(run: Run) -> None:
-    if run.kind == "sft":
-        from engine.training.sft import train_sft
-
-        train_sft(SftSpec.model_validate(run.spec()), run)
+def _do(run: Run) -> None:
+    training = TRAININGS.get(run.kind)
+    spec = training.model_validate(run.spec()) if training else None
+    if spec is None or spec.launcher == "python":
+        run_recipe(run)
     else:
-        from engine.jobs.data import run_data
-
-        run_data(run)
+        launcher.launch(spec, run)
 
 
 def _hold_lock(run: Run) -> int:
@@ -66,15 +73,3 @@ def _hold_lock(run: Run) -> int:
         raise Failure("The run {run} is going on already.", run=run.id)
     os.set_inheritable(held, False)
     return held
-
-
-def _explain(error: Exception) -> StudioError:
-    if isinstance(error, StudioError):
-        return error
-    if is_disk_full(error):
-        return Failure(DISK_FULL)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, which may not be loaded
-        return Failure("Out of memory: lower the batch size or the max length, or switch gradient checkpointing on.")
-    return Failure(
-        "It failed with {error}: {reason}; the log has the trace.", error=type(error).__name__, reason=str(error)[:300]
-    )

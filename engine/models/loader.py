@@ -73,12 +73,15 @@ def _names_plain_tokenizer(folder: Path) -> bool:
     )
 
 
-def load_model(name: str | None = None, placement: Placement | None = None) -> "PreTrainedModel":
+def load_model(
+    name: str | None = None, placement: Placement | None = None, attention: str = "auto"
+) -> "PreTrainedModel":
     """The model's weights in memory, in eval mode.
 
     Args:
         name: as `catalog.resolve` takes it.
         placement: by default the settings'.
+        attention: `sdpa`, `flash_attention_2`, `eager`; `auto` leaves it to transformers.
 
     Raises:
         BadInput: it cannot be loaded as asked, for a reason the sentence gives.
@@ -96,6 +99,7 @@ def load_model(name: str | None = None, placement: Placement | None = None) -> "
             trust_remote_code=_trusted(source),
             dtype=torch_dtype(placement.dtype),
             quantization_config=_quantization(placement.quantization),
+            attn_implementation=None if attention == "auto" else attention,
             **_device_arguments(placement),
         )
     except ValueError as error:
@@ -150,6 +154,8 @@ def _trusted(source: ModelSource) -> bool:
 
 
 def _device_arguments(placement: Placement) -> dict[str, Any]:
+    if placement.device_map == "none":
+        return {}
     if placement.device_map not in ("auto", "balanced", "sequential"):
         return {"device_map": {"": placement.device_map}}
     if not placement.max_memory and devices()[0].name == "cpu":

@@ -53,7 +53,13 @@ class Status(BaseModel):
     process: tuple[int, float] | None = None
     """Id and creation time of the leading process."""
     world_size: int = 1
+    """Processes that really train together."""
     sharding: str = "none"
+    """What is really shared out between them: none, zero-0 to zero-3, fsdp."""
+    place: float | None = None
+    """Where it stands in the queue, the lowest first; None if it does not wait."""
+    devices: list[str] = []
+    """What it runs on, such as `cuda:0` or `cpu`."""
 
     @property
     def reason(self) -> str | None:
@@ -111,7 +117,7 @@ class Run:
     def status(self) -> Status:
         """What is true now: a run whose lock is free and that wrote no ending is lost."""
         status = self._written_status()
-        if status.state in ENDED:
+        if status.state in ENDED or status.place is not None:
             return status
         if not lock.is_held(self.lock):
             status = self._written_status()  # it may have ended properly between the two looks
@@ -120,6 +126,14 @@ class Run:
         elif self.stop_requested():
             status.state = "stopping"
         return status
+
+    def is_alive(self) -> bool:
+        """Whether its leading process lives."""
+        return lock.is_held(self.lock)
+
+    def waiting_place(self) -> float | None:
+        """Its place in the queue; None if it does not wait."""
+        return self._written_status().place
 
     def update(self, **changes: Any) -> Status:
         """Write some fields of the status. For the leading process, or for whoever holds the lock before it starts."""
@@ -164,6 +178,18 @@ class Run:
     def clear_stop(self) -> None:
         """Lift the stop flag, before a resume."""
         (self.path / "stop").unlink(missing_ok=True)
+
+    def ask_for_memory(self) -> None:
+        """Ask the studio to give the chat model's memory free when the run begins."""
+        (self.path / "needs-memory").touch()
+
+    def take_memory_request(self) -> bool:
+        """Whether it asked; true once. The status is not used for it, as that is the leading process's to write."""
+        try:
+            (self.path / "needs-memory").unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _written_status(self) -> Status:
         return Status.model_validate(read_json(self.path / "status.json"))

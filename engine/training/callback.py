@@ -1,87 +1,135 @@
 """The wire between a Trainer and its run directory: events and status out, the stop flag in, checkpoints sealed.
 
-Holds no training logic; a recipe works without it.
+Every process of a run has one; the first of each machine writes. Holds no training logic; a recipe works without it.
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+import torch
+import torch.distributed as dist
+from transformers import Trainer, TrainerCallback
 
 from engine.runs import Run
 from engine.training import checkpoints
+from engine.training.failures import NotANumber
 
 
 class RunCallback(TrainerCallback):
-    """Give it to a Trainer whose `logging_steps` is 1, so that each step's own loss is known.
+    """Give it to a Trainer whose `logging_steps` is 1, so that each step's own loss is known; then set `trainer`.
 
     Args:
         run: where to write.
         log_steps: steps between events.
         keep: complete checkpoints to keep.
+        passed_over: steps of newer checkpoints that were not whole, when the run goes on from an older one.
     """
 
-    def __init__(self, run: Run, log_steps: int, keep: int):
+    trainer: Trainer
+
+    def __init__(self, run: Run, log_steps: int, keep: int, passed_over: list[int] | None = None):
         self._run = run
         self._log_steps = log_steps
         self._keep = keep
+        self._passed_over = passed_over or []
         self._tokens = 0.0
         self._step_began = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs: Any) -> None:
-        """Say where it starts from."""
+        """Say where it starts from, and what is really in force."""
+        if not state.is_local_process_zero:
+            return
         self._run.update(
             max_steps=state.max_steps,
             step=state.global_step,
             steps_at_start=state.global_step,
             started=time.time(),
-            world_size=args.world_size,
+            world_size=self.trainer.accelerator.num_processes,
+            sharding=sharding(self.trainer),
         )
         if state.global_step:
-            self._run.add_event(event="resumed", step=state.global_step)
+            self._run.add_event(event="resumed", step=state.global_step, passed_over=self._passed_over)
 
     def on_step_begin(self, args, state, control, **kwargs: Any) -> None:
         """Start the clock of this step."""
         self._step_began = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs: Any) -> None:
-        """Look at the stop flag: save after this step, then end."""
-        if self._run.stop_requested():
+        """Look at the stop flag: save after this step, then end. All processes do so at the same step."""
+        if _any(self._run.stop_requested(), args.device):
             control.should_save = True
             control.should_training_stop = True
 
     def on_log(self, args, state, control, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """One optimizer step, or one evaluation."""
+        """One optimizer step, or one evaluation.
+
+        Raises:
+            NotANumber: in every process at once, as the loss is that of all.
+        """
         logs = logs or {}
-        step = state.global_step
-        if "eval_loss" in logs:
-            self._run.add_event(step=step, eval_loss=logs["eval_loss"])
+        if "eval_loss" in logs and state.is_local_process_zero:
+            self._run.add_event(step=state.global_step, eval_loss=logs["eval_loss"])
         elif "loss" in logs:
-            tokens = logs.get("num_tokens", 0.0)
-            speed = (tokens - self._tokens) / max(1e-9, time.perf_counter() - self._step_began)
-            self._tokens = tokens
-            self._run.update(step=step, loss=logs["loss"])
-            if step % self._log_steps == 0 or step in (1, state.max_steps):
-                self._run.add_event(
-                    step=step,
-                    loss=logs["loss"],
-                    learning_rate=logs.get("learning_rate"),
-                    grad_norm=logs.get("grad_norm"),
-                    tokens_per_second=round(speed, 1),
-                    memory=_memory(),
-                )
+            self._on_step(state, logs)
+            if not math.isfinite(logs["loss"]):
+                raise NotANumber(state.global_step)
 
     def on_save(self, args, state, control, **kwargs: Any) -> None:
-        """Trainer has written everything: seal it, and let older ones go."""
-        folder = Path(str(args.output_dir))
-        checkpoints.seal(folder / f"checkpoint-{state.global_step}")
-        checkpoints.keep_newest(folder, self._keep)
+        """Trainer has written everything, in every process: seal it, and let older ones go."""
+        if dist.is_initialized():
+            dist.barrier()
+        if state.is_world_process_zero:
+            folder = Path(str(args.output_dir))
+            checkpoints.seal(folder / f"checkpoint-{state.global_step}")
+            checkpoints.keep_newest(folder, self._keep)
+
+    def _on_step(self, state, logs: dict[str, Any]) -> None:
+        step = state.global_step
+        speed = (logs.get("num_tokens", 0.0) - self._tokens) / max(1e-9, time.perf_counter() - self._step_began)
+        self._tokens = logs.get("num_tokens", 0.0)
+        shown = step % self._log_steps == 0 or step in (1, state.max_steps)
+        memory = _memory_of_all() if shown else []
+        if not state.is_local_process_zero:
+            return
+        self._run.update(step=step, loss=logs["loss"])
+        if shown:
+            self._run.add_event(
+                step=step,
+                loss=logs["loss"],
+                learning_rate=logs.get("learning_rate"),
+                grad_norm=logs.get("grad_norm"),
+                tokens_per_second=round(speed, 1),
+                memory=memory[0],
+                **({"memory_by_rank": memory} if len(memory) > 1 else {}),
+            )
 
 
-def _memory() -> int:
-    """Bytes this process holds on its device: GPU memory where there is one, resident memory else."""
+def sharding(trainer: Trainer) -> str:
+    """What really shards the training, asked of the engine that trains: `none`, `zero-0` to `zero-3`, or `fsdp`."""
+    if trainer.is_deepspeed_enabled:
+        engine: Any = trainer.model_wrapped
+        return f"zero-{engine.zero_optimization_stage()}"
+    return "fsdp" if trainer.is_fsdp_enabled else "none"
+
+
+def _any(flag: bool, device: torch.device) -> bool:
+    """Whether the flag is up in any process."""
+    if not dist.is_initialized():
+        return flag
+    shared = torch.tensor(int(flag), device=device)
+    dist.all_reduce(shared, dist.ReduceOp.MAX)
+    return bool(shared.item())
+
+
+def _memory_of_all() -> list[int]:
+    """Bytes that each process holds on its device: GPU memory where there is one, resident memory else."""
     import psutil
-    import torch
 
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
+    own = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
+    if not dist.is_initialized():
+        return [own]
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, own)
+    return everyone

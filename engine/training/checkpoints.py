@@ -13,7 +13,8 @@ MANIFEST = "complete.json"
 
 def seal(checkpoint: Path) -> None:
     """Declare a checkpoint complete. Call it when all its files are written."""
-    write_json(checkpoint / MANIFEST, {file.name: file.stat().st_size for file in _files(checkpoint)})
+    sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in _files(checkpoint)}
+    write_json(checkpoint / MANIFEST, sizes)
 
 
 def is_complete(checkpoint: Path) -> bool:
@@ -28,6 +29,12 @@ def is_complete(checkpoint: Path) -> bool:
 def newest_complete(folder: Path) -> Path | None:
     """The complete checkpoint with the highest step, if there is any."""
     return next((path for path in reversed(_in_order(folder)) if is_complete(path)), None)
+
+
+def passed_over(folder: Path) -> list[int]:
+    """The steps of those newer than the newest complete one: half written, or damaged since."""
+    newest = newest_complete(folder)
+    return [step_of(path) for path in _in_order(folder) if newest is None or step_of(path) > step_of(newest)]
 
 
 def keep_newest(folder: Path, count: int) -> None:
@@ -56,4 +63,4 @@ def _in_order(folder: Path) -> list[Path]:
 
 
 def _files(checkpoint: Path) -> list[Path]:
-    return [path for path in checkpoint.iterdir() if path.is_file() and path.name != MANIFEST]
+    return [path for path in checkpoint.rglob("*") if path.is_file() and path != checkpoint / MANIFEST]

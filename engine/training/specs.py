@@ -5,7 +5,7 @@ The description of a field says what changes when its value goes up or down; pag
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from engine.adapters.store import read_adapter, refuse_existing
 from engine.data import registry
@@ -15,14 +15,13 @@ from engine.models.adapters import refuse_other_base
 from engine.models.catalog import fingerprint, resolve
 from engine.runs import list_runs
 from engine.runs.run import ENDED
+from engine.training.launch.specs import LaunchSpec
 
 TargetModules = Literal["all-linear", "attention", "mlp"]
 
 
-class SftSpec(BaseModel):
+class SftSpec(LaunchSpec):
     """Supervised fine-tuning of a LoRA adapter on conversations."""
-
-    model_config = ConfigDict(extra="forbid")
 
     dataset: str = Field(description="The dataset to learn from.")
     adapter: str = Field(description="The name the new adapter gets in lora_store/.")
@@ -57,6 +56,9 @@ class SftSpec(BaseModel):
         description="Share of the steps over which the learning rate rises from zero: higher starts more gently.",
     )
     weight_decay: float = Field(0.0, ge=0, description="Pull towards zero: higher keeps the adapter's weights smaller.")
+    max_grad_norm: float = Field(
+        1.0, gt=0, description="Longer gradients are cut to this length: lower calms a loss that jumps."
+    )
     batch_size: int = Field(4, ge=1, description="Conversations per device and pass: higher needs more memory.")
     grad_accum: int = Field(
         1, ge=1, description="Passes per optimizer step: higher is as a larger batch without its memory, and slower."
@@ -77,6 +79,13 @@ class SftSpec(BaseModel):
     )
     completion_only: bool = Field(True, description="Learn the assistant's turns only; off learns the questions too.")
     packing: bool = Field(False, description="Put several short conversations in one row: faster on short ones.")
+    batching: Literal["by_length", "random"] = Field(
+        "by_length",
+        description="by_length puts conversations of like length together, so that little is padded: faster.",
+    )
+    quantization: Literal["none", "4bit"] = Field(
+        "none", description="4bit holds the base model in a quarter of the memory (QLoRA); NVIDIA GPUs only."
+    )
     bf16: bool | None = Field(None, description="Compute in bfloat16; by default where the GPU has it.")
     fp16: bool | None = Field(None, description="Compute in float16; by default on GPUs without bfloat16.")
     gradient_checkpointing: bool = Field(
@@ -88,15 +97,30 @@ class SftSpec(BaseModel):
     log_steps: int = Field(1, ge=1, description="Steps between points on the charts.")
     eval_steps: int = Field(50, ge=1, description="Steps between measurements on the part kept aside.")
     save_total_limit: int = Field(2, ge=1, description="Checkpoints kept: higher needs more disk.")
+    samples: int = Field(
+        3,
+        ge=0,
+        le=20,
+        description="Prompts answered at every evaluation, to read how the model changes; 0 switches it off.",
+    )
+    sample_prompts: list[str] = Field(
+        [], description="The prompts to answer then; by default the first ones of the part kept aside."
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="The same seed gives the same run.")
-    report_to: Literal["none", "tensorboard"] = Field(
-        "none", description="Write the curves for TensorBoard too, into the run's folder."
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+        "auto", description="How attention is computed: auto takes PyTorch's own; flash_attention_2 must be installed."
+    )
+    liger: bool | None = Field(None, description="Liger's fused kernels; by default where they are installed.")
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = Field(
+        "none", description="Where the curves are written too: TensorBoard's are in the run's folder."
     )
 
     @model_validator(mode="after")
     def _one_precision(self) -> "SftSpec":
         if self.bf16 and self.fp16:
             raise BadInput("Choose bf16 or fp16, not both.")
+        if self.quantization != "none" and self.zero == 3:
+            raise BadInput("A 4-bit base model cannot be shared out by ZeRO stage 3: choose stage 2.")
         return self
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from engine.devices import devices, has_cuda
+from engine.jobs.queue import taken
 from engine.training.specs import SftSpec
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
@@ -21,7 +23,16 @@ def defaults() -> dict[str, Any]:
     for name, field in SftSpec.model_fields.items():
         value: Any = None if field.is_required() else field.default
         values[name] = float(value) if field.annotation is float else value
-    return values
+    return {**values, "sample_prompts": ""}
+
+
+def asked(values: dict[str, Any]) -> dict[str, Any]:
+    """The form's values as the spec takes them: prompts by line, and no words where nothing was typed."""
+    prompts = [line.strip() for line in (values["sample_prompts"] or "").splitlines() if line.strip()]
+    texts = {
+        name: values[name] or None for name, field in SftSpec.model_fields.items() if field.annotation == str | None
+    }
+    return {**values, **texts, "sample_prompts": prompts}
 
 
 def groups() -> dict[str, list[str]]:
@@ -33,15 +44,42 @@ def groups() -> dict[str, list[str]]:
             "schedule",
             "warmup",
             "weight_decay",
+            "max_grad_norm",
             "batch_size",
             "grad_accum",
-            "packing",
             "seed",
         ],
-        t("Data"): ["max_length", "overlength", "eval_split", "completion_only"],
-        t("Checkpoints and evaluation"): ["save_steps", "save_total_limit", "eval_steps", "log_steps", "report_to"],
-        t("Precision and memory"): ["bf16", "fp16", "gradient_checkpointing"],
+        t("Data"): ["max_length", "overlength", "eval_split", "completion_only", "batching", "packing"],
+        t("Checkpoints and evaluation"): [
+            "save_steps",
+            "save_total_limit",
+            "eval_steps",
+            "log_steps",
+            "report_to",
+            "samples",
+            "sample_prompts",
+        ],
+        t("Precision and memory"): [
+            "bf16",
+            "fp16",
+            "gradient_checkpointing",
+            *_on_gpus("quantization", "attention", "liger"),
+        ],
+        t("Devices and processes"): ["launcher", "nproc", *_on_gpus("gpus", "fsdp"), "zero", "offload"],
+        t("Files of your own and several machines"): [
+            "deepspeed",
+            "accelerate_config",
+            "nodes",
+            "node_rank",
+            "main_address",
+            "hostfile",
+        ],
     }
+
+
+def _on_gpus(*names: str) -> list[str]:
+    """Settings that mean something on GPUs only."""
+    return list(names) if has_cuda() else []
 
 
 def setting(form: Form, name: str) -> None:
@@ -52,7 +90,14 @@ def setting(form: Form, name: str) -> None:
         "key": form.key(name),
         "help": t(field.description or ""),
     }
-    if field.annotation is bool:
+    if name == "gpus":
+        labels = _gpus()
+        st.multiselect(options=list(labels), format_func=lambda number: labels.get(number, str(number)), **common)
+    elif name == "sample_prompts":
+        st.text_area(placeholder=t("one a line"), height=68, **common)
+    elif field.annotation == str | None:
+        st.text_input(placeholder=t("none"), **common)
+    elif field.annotation is bool:
         st.toggle(wrap=True, **common)
     elif field.annotation == bool | None:
         words = {True: t("on"), False: t("off")}
@@ -69,8 +114,39 @@ def setting(form: Form, name: str) -> None:
         st.number_input(value=None, step=1, placeholder=t("by epochs"), **common)
 
 
+def _gpus() -> dict[int, str]:
+    """The GPUs by number, with what is free on them and whether a run uses them."""
+    used = taken()
+    gpus = [device for device in devices() if device.name != "cpu"]
+    labels = {}
+    for number, gpu in enumerate(gpus):
+        free = t("{free} of {all} GiB free", free=f"{gpu.free / 2**30:.0f}", all=f"{gpu.total / 2**30:.0f}")
+        busy = f" · {t('a run uses it')}" if gpu.name in used else ""
+        labels[number] = f"{number} · {gpu.label} · {free}{busy}"
+    return labels
+
+
 def _label(name: str) -> str:
     return {
+        "launcher": t("Launcher"),
+        "nproc": t("Processes"),
+        "gpus": t("GPUs"),
+        "zero": t("ZeRO stage"),
+        "offload": t("Offload"),
+        "fsdp": "FSDP",
+        "deepspeed": t("DeepSpeed file"),
+        "accelerate_config": t("accelerate file"),
+        "nodes": t("Machines"),
+        "node_rank": t("This machine's number"),
+        "main_address": t("First machine"),
+        "hostfile": t("Hostfile"),
+        "max_grad_norm": t("Max gradient norm"),
+        "batching": t("Batches"),
+        "quantization": t("Quantisation"),
+        "samples": t("Sample answers"),
+        "sample_prompts": t("Sample prompts"),
+        "attention": t("Attention"),
+        "liger": t("Liger kernels"),
         "rank": t("Rank"),
         "alpha": t("Alpha"),
         "dropout": t("Dropout"),
@@ -100,7 +176,7 @@ def _label(name: str) -> str:
     }[name]
 
 
-def _choice(value: str) -> str:
+def _choice(value: Any) -> str:
     words = {
         "all-linear": t("all linear layers"),
         "attention": t("attention"),
@@ -112,5 +188,10 @@ def _choice(value: str) -> str:
         "skip": t("leave out"),
         "truncate": t("cut at the end"),
         "none": t("none"),
+        "by_length": t("of like length"),
+        "random": t("at random"),
+        "optimizer": t("optimizer"),
+        "all": t("optimizer and model"),
+        "auto": t("automatic"),
     }
-    return words.get(value, value)
+    return words.get(value, str(value))

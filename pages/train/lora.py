@@ -13,6 +13,7 @@ from engine.jobs.local import command_line, start_sft
 from engine.models.catalog import list_models, resolve
 from engine.runs import list_runs
 from engine.settings import settings
+from engine.training.launch.command import check as check_launch
 from engine.training.specs import SftSpec, check_spec, parse_spec
 from pages.data.sample import sample_button
 from pages.shared import frame
@@ -21,7 +22,8 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
 from pages.shared.text import harmless
-from pages.train.fields import defaults, groups, setting
+from pages.train.fields import asked, defaults, groups, setting
+from pages.train.preflight import ready, show_verdict, start_anyway
 from pages.train.presets import preset_menu
 
 A_ROW = 4
@@ -133,6 +135,12 @@ def _launch(form: Form) -> None:
     if spec:
         st.caption(t("This command does the same, here or on another machine:"))
         st.code(command_line(spec), language=None, wrap_lines=True)
+        if not problem:
+            with st.expander(
+                t("What it will take"), icon=":material/fact_check:", key="lora.preflight", on_change="rerun"
+            ) as box:
+                if box.open:
+                    show_verdict(spec)
     with st.container(horizontal=True, vertical_alignment="center"):
         clicked = st.button(t("Start training"), type="primary", icon=":material/play_arrow:", key="lora.start")
         unload = st.checkbox(
@@ -145,17 +153,22 @@ def _launch(form: Form) -> None:
         show(harmless(t(problem.sentence, **problem.values)), icon=":material/info:")
     elif clicked and spec:
         with frame.errors_shown():
+            if ready(spec):
+                _start(form, spec, unload)
+    elif spec and start_anyway(spec):
+        with frame.errors_shown():
             _start(form, spec, unload)
 
 
 def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
     """What the form asks for, and why it cannot be had."""
-    values: dict[str, Any] = {name: value for name, value in form.values().items() if name != "unload"}
+    values: dict[str, Any] = asked({name: value for name, value in form.values().items() if name != "unload"})
     values["adapter"] = values["adapter"].strip() or _free_name(values["dataset"])
     spec = None
     try:
         spec = parse_spec(values)
         resolve(spec.model, paths=False)
+        check_launch(spec)
         if not spec.from_adapter:  # comparing an adapter's base may load libraries: that waits for the click
             check_spec(spec)
     except StudioError as error:
@@ -164,11 +177,7 @@ def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
 
 
 def _start(form: Form, spec: SftSpec, unload: bool) -> None:
-    if unload:
-        from pages.shared.host import studio_host
-
-        studio_host().unload()
-    run = start_sft(spec)
+    run = start_sft(spec, unload)
     # the next adapter needs another name; all else is worth keeping
     save_draft(frame.person(), form.name, {**form.values(), "adapter": ""})
     st.switch_page("pages/train/runs.py", query_params={"run": run.id})

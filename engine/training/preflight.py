@@ -1,0 +1,219 @@
+"""One verdict before a training starts: memory, steps, disk, port and data, and what to change where it will not do.
+
+Looks and counts; changes nothing and loads no weights.
+"""
+
+import contextlib
+import shutil
+import socket
+from dataclasses import dataclass, field
+
+from engine.data import registry
+from engine.data.prepared import Prepared, list_prepared
+from engine.data.records import Message
+from engine.data.tokenise import TemplateProblem, encode
+from engine.devices import devices
+from engine.errors import BadInput, StudioError
+from engine.models.loader import load_tokenizer
+from engine.settings import settings
+from engine.training.estimate import Estimate, estimate
+from engine.training.memory import Memory, checkpoint_bytes, needed, shape
+from engine.training.specs import SftSpec
+
+_LOOKED_AT = 500
+"""Conversations that are tried with the chat template."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known before the start. Sizes in bytes."""
+
+    memory: Memory
+    """That one device needs."""
+    free: int
+    """On the device that has least."""
+    per_device: int
+    """Processes that share one device: all of them, on a CPU."""
+    disk: int
+    disk_free: int
+    prepared: Prepared | None
+    """Tokens and lengths are known only once the data are prepared."""
+    steps: int | None
+    seconds: float | None
+    problems: list[StudioError] = field(default_factory=list)
+    """What stands against it, each with what to change; the run may still be started."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.problems
+
+
+def preflight(spec: SftSpec) -> Verdict:
+    """Look at what a spec asks for and at what there is.
+
+    Raises:
+        BadInput: the model or the dataset cannot be read at all.
+    """
+    prepared = _prepared(spec)
+    seen = _look_at_rows(spec)
+    longest = _longest(prepared) or seen.longest
+    model = shape(spec.model)
+    memory = needed(spec, model, longest)
+    free, per_device = _device(spec)
+    disk = checkpoint_bytes(spec, model) * (spec.save_total_limit + 2)
+    disk_free = shutil.disk_usage(settings().runs).free
+    ahead = _estimate(spec, prepared)
+    problems = [_memory_problem(spec, memory, free, per_device, longest), _disk_problem(disk, disk_free)]
+    problems += [_port_problem(spec), seen.problem]
+    return Verdict(
+        memory=memory,
+        free=free,
+        per_device=per_device,
+        disk=disk,
+        disk_free=disk_free,
+        prepared=prepared,
+        steps=spec.max_steps or (ahead.steps if ahead else None),
+        seconds=ahead.seconds if ahead else None,
+        problems=[problem for problem in problems if problem],
+    )
+
+
+def gib(size: float) -> str:
+    """A size for a sentence."""
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _prepared(spec: SftSpec) -> Prepared | None:
+    for prepared in list_prepared(registry.split_reference(spec.dataset)[0]):
+        o = prepared.options
+        if (prepared.model, o.max_length, o.overlength, o.split) == (
+            spec.model,
+            spec.max_length,
+            spec.overlength,
+            spec.eval_split,
+        ):
+            return prepared
+    return None
+
+
+def _longest(prepared: Prepared | None) -> int | None:
+    """Tokens of the longest row that is trained on, to the next bar of the histogram."""
+    if prepared is None:
+        return None
+    highest = max((place for place, count in enumerate(prepared.lengths) if count), default=0)
+    return min(prepared.options.max_length, (highest + 1) * 64)
+
+
+def _estimate(spec: SftSpec, prepared: Prepared | None) -> Estimate | None:
+    if prepared is None:
+        return None
+    ahead = estimate(prepared, spec.batch_size * spec.world_size, spec.grad_accum, spec.epochs)
+    if spec.max_steps and ahead.seconds:
+        return Estimate(spec.max_steps, ahead.seconds * spec.max_steps / max(1, ahead.steps))
+    return ahead
+
+
+def _device(spec: SftSpec) -> tuple[int, int]:
+    """Free bytes of the fullest device that would be used, and how many processes share one."""
+    there = devices()
+    gpus = [device for device in there if device.name != "cpu"]
+    if not gpus:
+        return there[-1].free, spec.nproc
+    chosen = [gpu for number, gpu in enumerate(gpus) if not spec.gpus or number in spec.gpus]
+    if not chosen:
+        raise BadInput("There is no GPU {numbers}: this machine has {count}.", numbers=spec.gpus, count=len(gpus))
+    return min(device.free for device in chosen), 1
+
+
+def _memory_problem(spec: SftSpec, memory: Memory, free: int, per_device: int, longest: int | None) -> BadInput | None:
+    if memory.total * per_device <= free:
+        return None
+    values = {"needed": gib(memory.total * per_device), "free": gib(free)}
+    for change, other in _smaller(spec):
+        if needed(other, shape(spec.model), longest).total * per_device <= free:
+            return BadInput(
+                "It needs about {needed} on a device, and {free} are free. This would fit: {change}.",
+                change=change,
+                **values,
+            )
+    return BadInput(
+        "It needs about {needed} on a device, and {free} are free: choose a smaller model, or free some memory.",
+        **values,
+    )
+
+
+def _smaller(spec: SftSpec) -> list[tuple[str, SftSpec]]:
+    """Changes that save memory, the least painful first; each keeps those before it."""
+    found = []
+    if not spec.gradient_checkpointing:
+        spec = spec.model_copy(update={"gradient_checkpointing": True})
+        found.append(("--gradient-checkpointing", spec))
+    while spec.batch_size > 1:
+        half = {"batch_size": spec.batch_size // 2, "grad_accum": spec.grad_accum * 2}
+        spec = spec.model_copy(update=half)
+        words = f"--batch-size {spec.batch_size} --grad-accum {spec.grad_accum}"
+        found.append((f"--gradient-checkpointing {words}", spec))
+    if spec.world_size > 1 and spec.zero < 3 and spec.quantization == "none":
+        spec = spec.model_copy(update={"zero": 3})
+        found.append((f"--zero 3 --gradient-checkpointing --batch-size 1 --grad-accum {spec.grad_accum}", spec))
+    while spec.max_length > 256:
+        spec = spec.model_copy(update={"max_length": spec.max_length // 2})
+        words = f"--max-length {spec.max_length} --gradient-checkpointing --batch-size 1 --grad-accum {spec.grad_accum}"
+        found.append((words, spec))
+    return found
+
+
+def _disk_problem(disk: int, free: int) -> BadInput | None:
+    if disk <= free:
+        return None
+    return BadInput(
+        "The checkpoints need about {needed} of disk, and {free} are free: delete old runs, or keep fewer checkpoints.",
+        needed=gib(disk),
+        free=gib(free),
+    )
+
+
+def _port_problem(spec: SftSpec) -> BadInput | None:
+    if not spec.main_address or spec.node_rank:
+        return None
+    port = spec.main_address.rpartition(":")[2]
+    try:
+        with socket.socket() as probe:
+            probe.bind(("", int(port)))
+    except (OSError, ValueError, OverflowError):
+        return BadInput("The port {port} cannot be used here: choose a free one in main_address.", port=port)
+    return None
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a look at the first conversations gave."""
+
+    longest: int | None
+    """Tokens, if all there are were looked at."""
+    problem: StudioError | None
+
+
+def _look_at_rows(spec: SftSpec) -> _Seen:
+    """Whether the model's chat template takes the dataset's conversations and leaves something to learn."""
+    tokenizer = load_tokenizer(spec.model)
+    card = registry.card(spec.dataset)
+    lengths = []
+    for row in registry.raw_rows(card, 0, _LOOKED_AT):
+        with contextlib.suppress(TemplateProblem):
+            encoded = encode([Message(**turn) for turn in row["messages"]], tokenizer, spec.completion_only)
+            if encoded.trains:
+                lengths.append(len(encoded.input_ids))
+    if card.rows and not lengths:
+        return _Seen(
+            None,
+            BadInput(
+                "The chat template of “{model}” takes none of the first conversations of “{dataset}”: choose another "
+                "model, or look at the dataset's preview.",
+                model=spec.model,
+                dataset=spec.dataset,
+            ),
+        )
+    whole = card.rows <= _LOOKED_AT
+    return _Seen(min(max(lengths), spec.max_length) if whole and lengths else None, None)

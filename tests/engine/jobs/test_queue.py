@@ -1,0 +1,81 @@
+"""Two trainings at once, others wait; their order can be changed; nothing of the queue is held in memory."""
+
+import json
+
+import pytest
+
+from engine.errors import BadInput
+from engine.jobs import local, queue
+from engine.runs import Run, open_run
+from engine.training.specs import parse_spec
+from tests.engine.training.helpers import until
+
+
+def _start(model: str, name: str, steps: int = 4000, **more: object) -> Run:
+    values = {"dataset": "zorvex", "adapter": name, "model": model, "max_steps": steps, "batch_size": 2, "samples": 0}
+    return local.start_sft(parse_spec({**values, **more}))
+
+
+@pytest.fixture(autouse=True)
+def _end_all():
+    yield
+    from engine.jobs.processes import processes
+    from engine.runs import list_runs
+
+    for run in list_runs():
+        queue.leave(run)
+        for process in processes(run):
+            process.kill()
+
+
+def test_two_at_once_and_the_order_asked_for(tiny, sample_dataset):
+    two = {"nproc": 2, "launcher": "torchrun"}
+    first, second = _start(tiny, "first", **two), _start(tiny, "second", **two)
+    third, fourth, fifth = (_start(tiny, name, steps=2) for name in ("third", "fourth", "fifth"))
+    until(lambda: first.status().step >= 1 and second.status().step >= 1)
+    ports = {json.loads((run.path / "launch.json").read_text())["port"] for run in (first, second)}
+    assert len(ports) == 2
+    assert [run.status().state for run in (third, fourth, fifth)] == ["queued"] * 3
+    assert queue.waiting() == [third, fourth, fifth]
+    queue.move(fifth, 0)
+    assert queue.waiting() == [fifth, third, fourth]
+    local.stop(first)  # one leaves, and its end lets the next begin, one after the other
+    until(lambda: all(run.status().state == "finished" for run in (third, fourth, fifth)))
+    started = {run.id: run.status().started or 0 for run in (third, fourth, fifth)}
+    assert sorted(started, key=lambda name: started[name]) == [fifth.id, third.id, fourth.id]
+    assert second.status().state == "running"
+
+
+def test_leaving_the_queue_and_coming_back(tiny, sample_dataset, monkeypatch):
+    monkeypatch.setenv("STUDIO_CPU_RUNS", "1")
+    from engine.settings import settings
+
+    settings.cache_clear()
+    first, second = _start(tiny, "first"), _start(tiny, "second", steps=2)
+    until(lambda: first.status().step >= 1)
+    local.stop(second)
+    assert second.status().state == "stopped" and queue.waiting() == []
+    local.resume(second)
+    assert queue.waiting() == [second]
+    with pytest.raises(BadInput, match="does not wait"):
+        queue.move(first, 0)
+    local.stop(first)
+    until(lambda: second.status().state == "finished")
+
+
+def test_a_waiting_run_outlives_everything(tiny, sample_dataset, studio):
+    runs = [_start(tiny, name) for name in ("first", "second")]
+    third = _start(tiny, "third", steps=2)
+    until(lambda: all(run.status().step >= 1 for run in runs))
+    import os
+    import signal
+
+    for run in runs:  # their ends do not advance the queue
+        process = run.status().process
+        assert process
+        os.kill(process[0], signal.SIGKILL)
+    until(lambda: all(run.status().state == "lost" for run in runs))
+    assert open_run(third.id).status().state == "queued"
+    code, _, errors = studio("runs", "list", "--json")
+    assert code == 0, errors
+    until(lambda: third.status().state == "finished")
