@@ -1,21 +1,39 @@
-"""`adapters`: what lies in lora_store/."""
+"""`adapters`: what lies in lora_store/, how good it is, and how it leaves the studio."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from engine.commands.flags import add_flags, given
 from engine.commands.output import add_command, add_group, say
 
 
 def add(commands) -> None:
     """Add the parsers."""
-    group = add_group(commands, "adapters", "list, show, import and delete adapters")
+    from engine.training.evaluation_specs import EvaluateOptions
+
+    group = add_group(commands, "adapters", "list, show, import, evaluate, merge, export and delete adapters")
     add_command(group, "list", list_, "list the adapters")
     add_command(group, "show", show, "show where an adapter comes from").add_argument("name", metavar="NAME")
     importer = add_command(group, "import", import_, "copy an adapter from a folder in PEFT's layout into the store")
     importer.add_argument("file", metavar="FILE", type=Path, help="the folder, or the .safetensors file in it")
     importer.add_argument("--name", required=True, metavar="NAME", help="its name in the store")
     add_command(group, "delete", delete, "delete an adapter").add_argument("name", metavar="NAME")
+    measure = add_command(group, "evaluate", evaluate, "measure an adapter against its base")
+    measure.add_argument("name", metavar="NAME")
+    add_flags(measure, EvaluateOptions)
+    measure.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+    fuser = add_command(group, "fuse", fuse, "merge an adapter into its base: a model that needs no adapter")
+    fuser.add_argument("name", metavar="NAME")
+    fuser.add_argument(
+        "--out", required=True, metavar="DIR", type=Path, help="the folder to make; in var/models/ the studio offers it"
+    )
+    fuser.add_argument("--gguf", metavar="FILE", type=Path, help="make a GGUF file too, with llama.cpp's converter")
+    fuser.add_argument("--upload", metavar="REPOSITORY", help="put it on the hub too, as OWNER/NAME, private if new")
+    exporter = add_command(group, "export", export, "write an adapter to a file, to hand on")
+    exporter.add_argument("name", metavar="NAME")
+    exporter.add_argument("--format", choices=["peft"], default="peft", help="peft: a zip of PEFT's files")
+    exporter.add_argument("--out", required=True, metavar="FILE", type=Path, help="the file to make")
 
 
 def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -56,6 +74,64 @@ def delete(arguments: argparse.Namespace) -> dict[str, Any]:
     delete_adapter(arguments.name)
     say(f"The adapter “{arguments.name}” is deleted.")
     return {"deleted": arguments.name}
+
+
+def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Start, and with `--wait` follow and print the figures."""
+    from engine.commands.runs import describe, follow
+    from engine.fields import parse
+    from engine.jobs.evaluation import start_evaluation
+    from engine.training.evaluation_specs import EvaluateOptions, EvaluateSpec
+
+    run = start_evaluation(parse(EvaluateSpec, {"adapter": arguments.name, **given(arguments, EvaluateOptions)}))
+    say(f"Run {run.id} is on its way; `python -m engine runs show {run.id}` tells how far it is.")
+    if not arguments.wait:
+        return describe(run)
+    document = follow(run)
+    figures = document["result"]["figures"]
+    say(f"{'':12} {'base':>10} {'adapter':>10}")
+    for name, value in figures["base"].items():
+        say(f"{name:12} {_number(value)} {_number(figures['adapter'][name])}")
+    return document
+
+
+def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Merge; then convert and upload, if asked to. What cannot be done is refused before anything is."""
+    from dataclasses import asdict
+
+    from engine.models import share
+    from engine.models.fuse import fuse as fuse_
+
+    if arguments.gguf:
+        share.find_converter()
+        share.refuse_file(arguments.gguf)
+    if arguments.upload:
+        share.check_repository(arguments.upload)
+    fused = fuse_(arguments.name, arguments.out)
+    say(f"The merged model is in {fused.path}, in {fused.dtype}; logits differ from those of base and adapter")
+    say(f"by {fused.max_error:.1g} as merged, and by {fused.rounding_error:.1g} as rounded to that type.")
+    document = asdict(fused)
+    if arguments.gguf:
+        share.to_gguf(fused.path, arguments.gguf)
+        document["gguf"] = str(arguments.gguf)
+        say(f"The GGUF file is {arguments.gguf}.")
+    if arguments.upload:
+        document["uploaded"] = share.upload(fused.path, arguments.upload)
+        say(f"The model is at {document['uploaded']}.")
+    return document
+
+
+def export(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Write one to a file."""
+    from engine.adapters.export import export_peft
+
+    size = export_peft(arguments.name, arguments.out)
+    say(f"The adapter “{arguments.name}” is in {arguments.out}.")
+    return {"name": arguments.name, "format": arguments.format, "file": str(arguments.out), "bytes": size}
+
+
+def _number(value: float | None) -> str:
+    return f"{'–':>10}" if value is None else f"{value:10.4f}"
 
 
 def _document(adapter) -> dict[str, Any]:

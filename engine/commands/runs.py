@@ -44,9 +44,10 @@ def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from engine.jobs import queue
 
     queue.advance()
-    documents = [describe(run) for run in list_runs()]
-    for document in documents:
-        name = document["adapter"] or document["dataset"] or ""
+    runs = list_runs()
+    documents = [describe(run) for run in runs]
+    for run, document in zip(runs, documents, strict=True):
+        name = document["adapter"] or document["dataset"] or run.spec().get("adapter", "")
         say(f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {name}")
     if not documents:
         say("No runs yet.")
@@ -181,5 +182,6 @@ def follow(run: Run) -> dict[str, Any]:
     if status.adapter:
         say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
     else:
-        say(f"Run {run.id} finished: {status.step} {status.unit} of dataset “{status.subject}”.")
+        of = f" of dataset “{status.subject}”" if status.subject else ""
+        say(f"Run {run.id} finished: {status.step} {status.unit}{of}.")
     return document

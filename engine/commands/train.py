@@ -4,11 +4,15 @@ The flags are made from the spec's fields; see `engine.commands.flags`.
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.commands.flags import add_flags, given
 from engine.commands.output import add_command, add_group, say
+
+if TYPE_CHECKING:
+    from engine.training.specs import SftSpec
 
 
 def add(commands) -> None:
@@ -20,6 +24,7 @@ def add(commands) -> None:
     add_flags(sft, SftSpec)
     _add_seed_flags(sft)
     sft.add_argument("--preset", type=Path, metavar="FILE", help="settings from a YAML file; flags overrule it")
+    sft.add_argument("--check", action="store_true", help="start nothing: say what it would take and whether it fits")
     sft.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
 
 
@@ -51,14 +56,41 @@ def _overlength(word: str) -> str:
 
 
 def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Start, and with `--wait` follow."""
+    """Start, and with `--wait` follow; with `--check` only look."""
     from engine.commands.runs import describe, follow
     from engine.jobs.local import start_sft
     from engine.settings import settings
     from engine.training.presets import load_preset
-    from engine.training.specs import SftSpec, parse_spec
+    from engine.training.specs import SftSpec, check_spec, parse_spec
 
     preset = load_preset(arguments.preset) if arguments.preset else {}
-    run = start_sft(parse_spec({"model": settings().default_model, **preset, **given(arguments, SftSpec)}))
-    say(f"Run {run.id} is on its way; `python -m engine runs show {run.id}` tells how far it is.")
+    spec = parse_spec({"model": settings().default_model, **preset, **given(arguments, SftSpec)})
+    if arguments.check:
+        check_spec(spec)
+        return _check(spec)
+    run = start_sft(spec)
+    waits = " when its devices are free" if run.waiting_place() is not None else ""
+    say(f"Run {run.id} is on its way{waits}; `python -m engine runs show {run.id}` tells how far it is.")
     return follow(run) if arguments.wait else describe(run)
+
+
+def _check(spec: "SftSpec") -> dict[str, Any]:
+    from engine.training.preflight import gib, preflight
+
+    verdict = preflight(spec)
+    memory = verdict.memory
+    say(f"Memory: about {gib(memory.total * verdict.per_device)} of {gib(verdict.free)} free on a device.")
+    say(f"Disk: about {gib(verdict.disk)} of {gib(verdict.disk_free)} free.")
+    if verdict.steps:
+        say(f"Steps: {verdict.steps}" + (f", about {verdict.seconds / 60:.0f} minutes." if verdict.seconds else "."))
+    for problem in verdict.problems:
+        say(str(problem))
+    say("Nothing stands against it." if verdict.fits else "It may not work as asked.")
+    return {
+        "fits": verdict.fits,
+        "problems": [str(problem) for problem in verdict.problems],
+        "memory": {**dataclasses.asdict(memory), "total": memory.total, "free": verdict.free},
+        "disk": {"needed": verdict.disk, "free": verdict.disk_free},
+        "steps": verdict.steps,
+        "seconds": verdict.seconds,
+    }

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 from typing import Any
 
-from engine.data.specs import DataSpec
+from engine.data.specs import SPECS, DataSpec
 from engine.errors import BadInput
 from engine.fields import parse
 from engine.jobs import data, processes, queue
@@ -73,12 +73,11 @@ def resume(run: Run, changes: dict[str, Any] | None = None) -> None:
         raise BadInput("The run {run} is {state}: there is nothing to resume.", run=run.id, state=state)
     if state == "finished":
         raise BadInput("The run {run} has finished: start a new one to train further.", run=run.id)
-    training = TRAININGS.get(run.kind)
-    if training is None:
+    if run.kind in SPECS:  # data need no device
         processes.launch(run)
         return
-    if changes:
-        change(run, parse(training, {**run.spec(), **changes}))
+    if changes and run.kind in TRAININGS:
+        change(run, parse(TRAININGS[run.kind], {**run.spec(), **changes}))
     queue.start(run)
 
 

@@ -17,6 +17,11 @@ def run_recipe(run: Run) -> None:
         from engine.training.sft import train_sft
 
         train_sft(SftSpec.model_validate(run.spec()), run)
+    elif run.kind == "evaluate":
+        from engine.training.evaluate import evaluate
+        from engine.training.evaluation_specs import EvaluateSpec
+
+        evaluate(EvaluateSpec.model_validate(run.spec()), run)
     else:
         from engine.jobs.data import run_data
 

@@ -8,6 +8,7 @@
     stop           exists once somebody asked the run to stop
     lock           held by the leading process for its whole life
     samples/  checkpoints/
+    launch.json, configs/, ranks/, ranks.lock, logs/    of a run with several processes (`engine.runs.ranks`)
 
 This package knows the files and nothing else; it starts no process.
 """

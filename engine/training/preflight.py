@@ -17,6 +17,7 @@ from engine.errors import BadInput, StudioError
 from engine.models.loader import load_tokenizer
 from engine.settings import settings
 from engine.training.estimate import Estimate, estimate
+from engine.training.launch.command import check
 from engine.training.memory import Memory, checkpoint_bytes, needed, shape
 from engine.training.specs import SftSpec
 
@@ -53,8 +54,9 @@ def preflight(spec: SftSpec) -> Verdict:
     """Look at what a spec asks for and at what there is.
 
     Raises:
-        BadInput: the model or the dataset cannot be read at all.
+        BadInput: the model or the dataset cannot be read at all; or as `launch.command.check` says.
     """
+    check(spec)
     prepared = _prepared(spec)
     seen = _look_at_rows(spec)
     longest = _longest(prepared) or seen.longest
@@ -121,8 +123,6 @@ def _device(spec: SftSpec) -> tuple[int, int]:
     if not gpus:
         return there[-1].free, spec.nproc
     chosen = [gpu for number, gpu in enumerate(gpus) if not spec.gpus or number in spec.gpus]
-    if not chosen:
-        raise BadInput("There is no GPU {numbers}: this machine has {count}.", numbers=spec.gpus, count=len(gpus))
     return min(device.free for device in chosen), 1
 
 

@@ -31,12 +31,12 @@ def train_sft(spec: SftSpec, run: Run) -> None:
     import torch
     from peft import LoraConfig, PeftModel
 
-    from engine.training.arguments import training_arguments
-    from engine.training.batching import SftTrainer
-    from engine.training.callback import RunCallback
-    from engine.training.placement import training_placement
     from engine.training.rows import refuse_unknown_tokens
-    from engine.training.samples import SamplesCallback, choose_prompts
+    from engine.training.trainer.arguments import training_arguments
+    from engine.training.trainer.batching import SftTrainer
+    from engine.training.trainer.callback import RunCallback
+    from engine.training.trainer.placement import training_placement
+    from engine.training.trainer.samples import SamplesCallback, choose_prompts
 
     # data: tokenised once, kept on disk, read through memory mapping
     source = resolve(spec.model)

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from engine.devices import has_cuda
+from engine.devices import devices, has_cuda
 from engine.errors import BadInput
 from engine.files import read_json, write_json, write_text
 from engine.runs import Run
@@ -43,6 +43,7 @@ def check(spec: SftSpec) -> None:
     """
     if spec.fsdp != "none" and not has_cuda():
         raise BadInput("FSDP needs GPUs, and there are none here: choose ZeRO stage 3 instead.")
+    _check_gpus(spec)
     for file, config in (
         (spec.deepspeed, deepspeed_config),
         (spec.accelerate_config, accelerate_config),
@@ -53,6 +54,15 @@ def check(spec: SftSpec) -> None:
                 file=file,
                 found="; ".join(found),
             )
+
+
+def _check_gpus(spec: SftSpec) -> None:
+    count = sum(device.name.startswith("cuda") for device in devices())
+    missing = [str(number) for number in spec.gpus if number >= count]
+    if missing:
+        raise BadInput("There is no GPU {numbers}: this machine has {count}.", numbers=", ".join(missing), count=count)
+    if count and spec.nproc > count:
+        raise BadInput("Each process needs a GPU of its own, and this machine has {count}: lower nproc.", count=count)
 
 
 def prepare(spec: SftSpec, run: Run) -> Launch:

@@ -17,6 +17,10 @@ class LaunchSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        description="Where it trains: local on this machine, ray on a machine of the Ray cluster in the settings.",
+    )
     launcher: Launcher = Field(
         "python", description="python trains on one device; the others start one process per device."
     )
@@ -65,6 +69,14 @@ class LaunchSpec(BaseModel):
 
 
 _IMPOSSIBLE = [
+    (
+        lambda s: s.executor == "ray" and (s.nodes > 1 or s.hostfile),
+        "A Ray job trains on one machine of the cluster: leave nodes and hostfile out.",
+    ),
+    (
+        lambda s: s.executor == "ray" and bool(s.gpus),
+        "Ray chooses the GPUs itself: leave gpus out, and say with nproc how many.",
+    ),
     (
         lambda s: s.launcher == "python" and (s.world_size > 1 or s.uses_deepspeed),
         "Several processes, ZeRO and DeepSpeed need a launcher: choose torchrun, deepspeed or accelerate.",

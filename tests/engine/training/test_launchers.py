@@ -89,6 +89,7 @@ def test_own_files_are_taken_and_contradictions_named(studio, tiny, sample_datas
         (["--launcher", "torchrun", "--zero", 2, "--offload", "all"], "stage 3"),
         (["--launcher", "torchrun", "--nodes", 2], "main_address"),
         (["--launcher", "torchrun", "--deepspeed", "/nowhere.json"], "There is no DeepSpeed file"),
+        (["--launcher", "torchrun", "--nproc", 2, "--gpus", 6, 7], "There is no GPU 6, 7"),
         (["--quantization", "4bit", "--launcher", "torchrun", "--zero", 3], "choose stage 2"),
     ],
 )

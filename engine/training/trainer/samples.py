@@ -14,8 +14,8 @@ from engine.data import registry
 from engine.data.split import falls_to_eval
 from engine.files import write_json
 from engine.runs import Run
-from engine.training.callback import sharding
 from engine.training.specs import SftSpec
+from engine.training.trainer.callback import sharding
 
 LONGEST = 64
 """Tokens of a reply."""

@@ -1,6 +1,6 @@
 """Batches of conversations of like length, so that little is padded; the same seed and epoch give the same batches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,23 +23,20 @@ class ByLength(Sampler[int]):
         lengths: tokens of each conversation.
         batch: conversations that one optimizer step sees, over all processes.
         seed: of the run.
+        epoch: says which epoch begins; asked, as accelerate does not pass `set_epoch` on through all its wrappers.
     """
 
-    def __init__(self, lengths: list[int], batch: int, seed: int):
+    def __init__(self, lengths: list[int], batch: int, seed: int, epoch: Callable[[], int]):
         self._lengths = torch.tensor(lengths)
         self._batch = batch
         self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
         return len(self._lengths)
 
     def __iter__(self) -> Iterator[int]:
-        random = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch)
+        random = torch.Generator().manual_seed(self._seed * 1_000_003 + self._epoch())
         order = torch.randperm(len(self), generator=random)
         for stretch in order.split(self._batch * MEGABATCH):
             longest_first = stretch[self._lengths[stretch].argsort(descending=True, stable=True)]
@@ -67,4 +64,8 @@ class SftTrainer(SFTTrainer):
             return super()._get_train_sampler(train_dataset)
         rows: Any = train_dataset if train_dataset is not None else self.train_dataset
         batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return ByLength(lengths(rows), batch, args.seed)
+        return ByLength(lengths(rows), batch, args.seed, self._epoch)
+
+    def _epoch(self) -> int:
+        # a fraction within an epoch; at its end a whole number, but for what floating point makes of it
+        return int((self.state.epoch or 0.0) + 1e-6)
