@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     stop_grace_seconds: float = Field(
         60.0, description="How long a stopped run may take to finish its step and save before its processes are ended."
     )
+    ray_address: str | None = Field(
+        None,
+        description="The dashboard of a Ray cluster that trainings may be sent to, such as `http://127.0.0.1:8265`.",
+    )
 
     @property
     def var(self) -> Path:

@@ -92,8 +92,10 @@ def _wanted(run: Run) -> list[str]:
 
 
 def _choose(run: Run, used: list[str]) -> list[str] | None:
-    """The devices it would get now; None if there are too few."""
+    """The devices it would get now, none for a run on another machine; None if there are too few."""
     spec = run.spec()
+    if spec.get("executor") == "ray":
+        return []
     gpus = [device.name for device in devices() if device.name != CPU]
     if not gpus:
         return [CPU] if used.count(CPU) < settings().cpu_runs else None

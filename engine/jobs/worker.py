@@ -12,7 +12,7 @@ import traceback
 import psutil
 
 from engine.errors import Failure
-from engine.jobs import launcher, queue
+from engine.jobs import launcher, queue, ray_cluster
 from engine.jobs.processes import LOCK_VARIABLE
 from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
@@ -59,7 +59,9 @@ def _to_its_end(run: Run) -> None:
 def _do(run: Run) -> None:
     training = TRAININGS.get(run.kind)
     spec = training.model_validate(run.spec()) if training else None
-    if spec is None or spec.launcher == "python":
+    if spec is not None and spec.executor == "ray":
+        ray_cluster.follow(spec, run)
+    elif spec is None or spec.launcher == "python":
         run_recipe(run)
     else:
         launcher.launch(spec, run)

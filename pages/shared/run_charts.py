@@ -1,78 +1,122 @@
-"""Charts of a run's events, thinned so that a run of any length draws at once."""
-
-import math
-from collections.abc import Sequence
-from typing import Any, TypeVar
+"""Charts of runs: one run's curves, and the lines that any chart of curves is made of."""
 
 import altair as alt
 import streamlit as st
 
+from engine.runs.curves import Curves, Point
 from pages.shared.i18n import t
 
-MOST_POINTS = 1000
-COLORS = ["#0d9488", "#f59e0b"]  # seen well on light and on dark ground
-_Point = TypeVar("_Point")
+COLORS = ["#0d9488", "#f59e0b", "#6366f1", "#ef4444", "#0ea5e9", "#84cc16", "#ec4899", "#a16207"]
+"""Seen well on light and on dark ground."""
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
+"""They tell lines apart once the colours are used up."""
 
 
-def run_charts(events: list[dict[str, Any]], key: str) -> None:
+def run_charts(curves: Curves, key: str) -> None:
     """Loss first, large; what helps to understand it below, small."""
-    losses = [*_points(events, "loss", t("training")), *_points(events, "eval_loss", t("evaluation"))]
-    _warn_if_not_a_number(events)
-    if not losses:
+    if curves.not_a_number is not None:
+        st.warning(
+            t(
+                "From step {step} on the loss is not a number: start again with a lower learning rate.",
+                step=curves.not_a_number,
+            ),
+            icon=":material/warning:",
+        )
+    points = curves.points
+    if not points["loss"] and not points["eval_loss"]:
         st.caption(t("The charts begin with the first step."))
         return
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         st.markdown(f"**{t('Loss')}**", width="content")
-        help_ = t("Shows small differences of a loss that is already low.")
-        log = st.toggle(t("Logarithmic"), key=f"{key}.logarithmic", help=help_)
-    st.altair_chart(_chart(losses, [t("training"), t("evaluation")], log), height=280, alt=t("Loss by step"))
-    small = {
-        "learning_rate": t("Learning rate"),
-        "grad_norm": t("Gradient norm"),
-        "tokens_per_second": t("Tokens a second"),
-    }
-    for column, (name, title) in zip(st.columns(3), small.items(), strict=True):
-        column.markdown(f"**{title}**")
-        column.altair_chart(_chart(_points(events, name, title), [title]), height=150, alt=title)
+        log = logarithmic(key)
+    losses = {t("training"): points["loss"], t("evaluation"): points["eval_loss"]}
+    st.altair_chart(lines(losses, 260, log), alt=t("Loss by step"))
+    small = {name: {name: points[field]} for name, field in _small().items()}
+    small[t("Memory, GiB")] = _memory(curves)
+    with st.grid(4, min_column_width=170):
+        for name, series in small.items():
+            with st.container():
+                st.markdown(f"**{name}**")
+                st.altair_chart(lines(series, 110), alt=name)
 
 
-def thinned(points: Sequence[_Point], most: int = MOST_POINTS) -> list[_Point]:
-    """At most `most` of them, evenly chosen, the first and the last among them."""
-    if len(points) <= most:
-        return list(points)
-    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+def logarithmic(key: str) -> bool:
+    """The switch of a chart of losses."""
+    hint = t("Shows small differences of a loss that is already low.")
+    return st.toggle(t("Logarithmic"), key=f"{key}.logarithmic", help=hint)
 
 
-def _points(events: list[dict[str, Any]], name: str, series: str) -> list[dict[str, Any]]:
-    found = [event for event in events if isinstance(event.get(name), int | float) and math.isfinite(event[name])]
-    return [{"step": event["step"], "value": event[name], "series": series} for event in thinned(found)]
+def lines(series: dict[str, list[Point]], height: int, log: bool = False) -> alt.Chart:
+    """One line a series, each in a colour (and from the ninth on a dash) of its own; a click in the legend lifts one out.
 
-
-def _warn_if_not_a_number(events: list[dict[str, Any]]) -> None:
-    step = next((event["step"] for event in events if not math.isfinite(event.get("loss") or 0)), None)
-    if step is not None:
-        sentence = t("From step {step} on the loss is not a number: start again with a lower learning rate.", step=step)
-        st.warning(sentence, icon=":material/warning:")
-
-
-def _chart(points: list[dict[str, Any]], series: list[str], log: bool = False) -> alt.Chart:
-    if log:
-        points = [point for point in points if point["value"] > 0]
-    several = len({point["series"] for point in points}) > 1
-    colors = alt.Scale(domain=series, range=COLORS[: len(series)])
-    return (
-        alt.Chart(alt.Data(values=points))
-        .mark_line(point=len(points) <= 60)
+    Args:
+        series: step and value of each point, by the name in the legend.
+        height: of the plot, in pixels; the legend comes on top of it.
+        log: a logarithmic axis; values that it cannot show are left out.
+    """
+    several = sum(bool(points) for points in series.values()) > 1
+    legend = (
+        alt.Legend(title=None, orient="bottom", columns=alt.ExprRef(_COLUMNS), labelLimit=140, offset=4)
+        if several
+        else None
+    )
+    names = list(series)
+    colors = [COLORS[place % len(COLORS)] for place in range(len(names))]
+    dashes = [DASHES[place // len(COLORS) % len(DASHES)] for place in range(len(names))]
+    clicked = alt.selection_point(fields=["series"], bind="legend")
+    tooltip = [
+        alt.Tooltip("series:N", title=t("curve")),
+        alt.Tooltip("step:Q", title=t("step")),
+        alt.Tooltip("value:Q", title=t("value"), format=".4g"),
+    ]
+    few = max(map(len, series.values()), default=0) <= 60
+    grows = alt.AutoSizeParams(type="fit-x", contains="padding")  # a long legend must not eat the plot
+    chart = (
+        alt.Chart(_table(series, log), height=height, autosize=grows)  # pyright: ignore[reportArgumentType]  (Arrow will do)
+        .mark_line(point=few, strokeWidth=1.5)
         .encode(
             x=alt.X("step:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("value:Q", title=None, scale=alt.Scale(type="log") if log else alt.Scale(zero=False)),
-            color=alt.Color(
-                "series:N", scale=colors, legend=alt.Legend(orient="top-right", title=None) if several else None
-            ),
-            tooltip=[
-                alt.Tooltip("step:Q", title=t("step")),
-                alt.Tooltip("value:Q", title=t("value"), format=".4g"),
-                alt.Tooltip("series:N", title=t("curve")),
-            ],
+            color=alt.Color("series:N", scale=alt.Scale(domain=names, range=colors), legend=legend),
+            tooltip=tooltip if few else tooltip[:1],  # a long line is one mark: only its name is true everywhere
         )
+    )
+    if len(names) > len(COLORS):
+        chart = chart.encode(
+            strokeDash=alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=dashes), legend=legend)
+        )
+    return chart.encode(opacity=alt.when(clicked).then(alt.value(1)).otherwise(alt.value(0.1))).add_params(clicked)
+
+
+_COLUMNS = "max(1, floor(containerSize()[0] / 170))"
+"""As many names side by side in the legend as the page is wide; an expression of Vega."""
+
+
+def _small() -> dict[str, str]:
+    return {
+        t("Learning rate"): "learning_rate",
+        t("Gradient norm"): "grad_norm",
+        t("Tokens a second"): "tokens_per_second",
+    }
+
+
+def _memory(curves: Curves) -> dict[str, list[Point]]:
+    """One curve a process."""
+    found = {t("process {n}", n=rank): points for rank, points in enumerate(curves.memory_by_rank)}
+    found = found or {t("Memory"): curves.points["memory"]}
+    return {name: [(step, value / 2**30) for step, value in points] for name, points in found.items()}
+
+
+def _table(series: dict[str, list[Point]], log: bool):
+    """Arrow: thirty thousand points as JSON would take longer than to read them."""
+    import pyarrow as pa
+
+    flat = [(name, step, value) for name, points in series.items() for step, value in points if value > 0 or not log]
+    names, steps, values = zip(*flat, strict=True) if flat else ((), (), ())
+    return pa.table(
+        {
+            "series": pa.array(names, pa.string()),
+            "step": pa.array(steps, pa.int64()),
+            "value": pa.array(values, pa.float64()),
+        }
     )

@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.devices import devices, has_cuda
 from engine.jobs.queue import taken
+from engine.settings import settings
 from engine.training.specs import SftSpec
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
@@ -65,7 +66,14 @@ def groups() -> dict[str, list[str]]:
             "gradient_checkpointing",
             *_on_gpus("quantization", "attention", "liger"),
         ],
-        t("Devices and processes"): ["launcher", "nproc", *_on_gpus("gpus", "fsdp"), "zero", "offload"],
+        t("Devices and processes"): [
+            *(["executor"] if settings().ray_address else []),
+            "launcher",
+            "nproc",
+            *_on_gpus("gpus", "fsdp"),
+            "zero",
+            "offload",
+        ],
         t("Files of your own and several machines"): [
             "deepspeed",
             "accelerate_config",
@@ -86,7 +94,7 @@ def setting(form: Form, name: str) -> None:
     """One field's widget."""
     field = SftSpec.model_fields[name]
     common: dict[str, Any] = {
-        "label": _label(name),
+        "label": label(name),
         "key": form.key(name),
         "help": t(field.description or ""),
     }
@@ -126,8 +134,13 @@ def _gpus() -> dict[int, str]:
     return labels
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """What a setting is called; one that the form does not have goes by its name."""
     return {
+        "dataset": t("Dataset"),
+        "model": t("Base model"),
+        "from_adapter": t("Go on from"),
+        "executor": t("Executor"),
         "launcher": t("Launcher"),
         "nproc": t("Processes"),
         "gpus": t("GPUs"),
@@ -173,7 +186,7 @@ def _label(name: str) -> str:
         "bf16": "bf16",
         "fp16": "fp16",
         "gradient_checkpointing": t("Gradient checkpointing"),
-    }[name]
+    }.get(name, name)
 
 
 def _choice(value: Any) -> str:

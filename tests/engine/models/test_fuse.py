@@ -11,8 +11,8 @@ from engine.errors import BadInput, Failure
 from engine.files import read_json, read_safetensors_header
 from engine.models import fuse as module
 from engine.models.fuse import fuse
-from engine.models.share import check_repository, to_gguf, upload
 from engine.models.loader import Placement, load_model, load_tokenizer
+from engine.models.share import check_repository, to_gguf, upload
 
 FLOAT32 = Placement(dtype="float32", device_map="cpu")
 
