@@ -8,6 +8,7 @@ from engine.data.specs import SPECS, DataSpec
 from engine.errors import BadInput
 from engine.fields import parse
 from engine.jobs import data, processes, queue
+from engine.jobs.ray import follow as ray_follow
 from engine.jobs.recipes import TRAININGS
 from engine.jobs.words import flags
 from engine.runs import Run, create_run
@@ -30,6 +31,8 @@ def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
     """
     check_spec(spec)
     check_launch(spec)
+    if spec.executor == "ray":
+        ray_follow.check()
     run = create_run("sft", spec.model_dump(), command_line(spec), adapter=spec.adapter)
     if unload_chat:
         run.ask_for_memory()

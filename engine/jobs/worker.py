@@ -12,8 +12,9 @@ import traceback
 import psutil
 
 from engine.errors import Failure
-from engine.jobs import launcher, queue, ray_cluster
+from engine.jobs import launcher, queue
 from engine.jobs.processes import LOCK_VARIABLE
+from engine.jobs.ray import follow as ray_follow
 from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
@@ -60,7 +61,7 @@ def _do(run: Run) -> None:
     training = TRAININGS.get(run.kind)
     spec = training.model_validate(run.spec()) if training else None
     if spec is not None and spec.executor == "ray":
-        ray_cluster.follow(spec, run)
+        ray_follow.follow(spec, run)
     elif spec is None or spec.launcher == "python":
         run_recipe(run)
     else:

@@ -4,6 +4,7 @@ Looks and counts; changes nothing and loads no weights.
 """
 
 import contextlib
+import math
 import shutil
 import socket
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from engine.data import registry
 from engine.data.prepared import Prepared, list_prepared
 from engine.data.records import Message
+from engine.data.split import falls_to_eval
 from engine.data.tokenise import TemplateProblem, encode
 from engine.devices import devices
 from engine.errors import BadInput, StudioError
@@ -66,8 +68,9 @@ def preflight(spec: SftSpec) -> Verdict:
     disk = checkpoint_bytes(spec, model) * (spec.save_total_limit + 2)
     disk_free = shutil.disk_usage(settings().runs).free
     ahead = _estimate(spec, prepared)
-    problems = [_memory_problem(spec, memory, free, per_device, longest), _disk_problem(disk, disk_free)]
-    problems += [_port_problem(spec), seen.problem]
+    problems = [_disk_problem(disk, disk_free), seen.problem]
+    if spec.executor == "local":  # a cluster's memory and ports are not known here
+        problems += [_memory_problem(spec, memory, free, per_device, longest), _port_problem(spec)]
     return Verdict(
         memory=memory,
         free=free,
@@ -75,7 +78,7 @@ def preflight(spec: SftSpec) -> Verdict:
         disk=disk,
         disk_free=disk_free,
         prepared=prepared,
-        steps=spec.max_steps or (ahead.steps if ahead else None),
+        steps=spec.max_steps or (ahead.steps if ahead else _steps(spec, seen.train_rows)),
         seconds=ahead.seconds if ahead else None,
         problems=[problem for problem in problems if problem],
     )
@@ -190,30 +193,39 @@ def _port_problem(spec: SftSpec) -> BadInput | None:
 class _Seen:
     """What a look at the first conversations gave."""
 
-    longest: int | None
+    longest: int | None = None
     """Tokens, if all there are were looked at."""
-    problem: StudioError | None
+    train_rows: int | None = None
+    """Likewise."""
+    problem: StudioError | None = None
 
 
 def _look_at_rows(spec: SftSpec) -> _Seen:
     """Whether the model's chat template takes the dataset's conversations and leaves something to learn."""
     tokenizer = load_tokenizer(spec.model)
     card = registry.card(spec.dataset)
-    lengths = []
+    lengths, train_rows = [], 0
     for row in registry.raw_rows(card, 0, _LOOKED_AT):
         with contextlib.suppress(TemplateProblem):
             encoded = encode([Message(**turn) for turn in row["messages"]], tokenizer, spec.completion_only)
-            if encoded.trains:
-                lengths.append(len(encoded.input_ids))
-    if card.rows and not lengths:
-        return _Seen(
-            None,
-            BadInput(
-                "The chat template of “{model}” takes none of the first conversations of “{dataset}”: choose another "
-                "model, or look at the dataset's preview.",
-                model=spec.model,
-                dataset=spec.dataset,
-            ),
+            if not encoded.trains or (spec.overlength == "skip" and len(encoded.input_ids) > spec.max_length):
+                continue
+            lengths.append(min(len(encoded.input_ids), spec.max_length))
+            train_rows += not falls_to_eval(row, spec.eval_split, spec.seed)
+    if lengths or not card.rows:
+        whole = card.rows <= _LOOKED_AT
+        return _Seen(max(lengths), train_rows) if whole and lengths else _Seen()
+    return _Seen(
+        problem=BadInput(
+            "None of the first conversations of “{dataset}” can be learnt: the chat template of “{model}” does not take "
+            "them, or all are longer than max_length. Look at the dataset's preview.",
+            model=spec.model,
+            dataset=spec.dataset,
         )
-    whole = card.rows <= _LOOKED_AT
-    return _Seen(min(max(lengths), spec.max_length) if whole and lengths else None, None)
+    )
+
+
+def _steps(spec: SftSpec, rows: int | None) -> int | None:
+    if not rows:
+        return None
+    return math.ceil(math.ceil(rows / (spec.batch_size * spec.world_size * spec.grad_accum)) * spec.epochs)

@@ -185,6 +185,10 @@ def _numbers(status: Status, curves: Curves) -> None:
         t("Tokens a second"): f"{speed:,.0f}" if speed else "–",
         t("Memory"): f"{memory / 2**30:.1f} GiB" if memory else "–",
     }
+    if status.world_size > 1:
+        numbers[t("Processes")] = str(status.world_size) + (
+            f" · {status.sharding}" if status.sharding != "none" else ""
+        )
     with st.container(horizontal=True, gap="large"):
         for label, value in numbers.items():
             st.metric(label, value, width="content")

@@ -41,9 +41,8 @@ def check(spec: SftSpec) -> None:
     Raises:
         BadInput: with what to change.
     """
-    if spec.fsdp != "none" and not has_cuda():
-        raise BadInput("FSDP needs GPUs, and there are none here: choose ZeRO stage 3 instead.")
-    _check_gpus(spec)
+    if spec.executor == "local":  # a cluster's devices are not known here
+        _check_gpus(spec)
     for file, config in (
         (spec.deepspeed, deepspeed_config),
         (spec.accelerate_config, accelerate_config),
@@ -57,6 +56,8 @@ def check(spec: SftSpec) -> None:
 
 
 def _check_gpus(spec: SftSpec) -> None:
+    if spec.fsdp != "none" and not has_cuda():
+        raise BadInput("FSDP needs GPUs, and there are none here: choose ZeRO stage 3 instead.")
     count = sum(device.name.startswith("cuda") for device in devices())
     missing = [str(number) for number in spec.gpus if number >= count]
     if missing:
@@ -119,8 +120,11 @@ def _deepspeed(spec: SftSpec, run: Run, address: str, port: int) -> list[str]:
     words = ["deepspeed.launcher.runner", "--master_addr", address, "--master_port", str(port), "--no_local_rank"]
     if spec.hostfile:
         return [*words, "--hostfile", str(Path(spec.hostfile).resolve())]
-    if spec.nodes > 1:
-        words += ["--num_nodes", str(spec.nodes), "--node_rank", str(spec.node_rank), "--no_ssh"]
+    if spec.nodes > 1:  # it wants a list of the machines even where it starts no other; any names do
+        hosts = run.path / "configs" / "hostfile"
+        hosts.parent.mkdir(exist_ok=True)
+        write_text(hosts, "".join(f"machine-{number} slots={spec.nproc}\n" for number in range(spec.nodes)))
+        return [*words, "--hostfile", str(hosts), "--no_ssh", "--node_rank", str(spec.node_rank)]
     if has_cuda() and spec.gpus:  # its own way to choose GPUs; it takes no other beside it
         return [*words, "--include", f"localhost:{','.join(map(str, spec.gpus))}"]
     return [*words, "--num_accelerators", str(spec.nproc)]  # on CPUs it would count NUMA nodes

@@ -59,6 +59,7 @@ class RunCallback(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs: Any) -> None:
         """Look at the stop flag: save after this step, then end. All processes do so at the same step."""
         if _any(self._run.stop_requested(), args.device):
+            self._run.request_stop()  # each machine of several has a run directory of its own
             control.should_save = True
             control.should_training_stop = True
 

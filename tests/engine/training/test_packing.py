@@ -9,11 +9,15 @@ def test_each_example_has_the_loss_that_it_has_alone(model_name, sample_dataset,
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
     from engine.data import registry
+    from engine.data.records import Message
     from engine.data.tokenise import encode
     from engine.models.loader import load_model, load_tokenizer
 
     model, tokenizer = load_model(model_name), load_tokenizer(model_name)
-    encoded = [encode(row.messages, tokenizer) for row in registry.rows(sample_dataset, 0, 6)]
+    encoded = [
+        encode([Message(**turn) for turn in row["messages"]], tokenizer)
+        for row in registry.raw_rows(registry.card(sample_dataset), 0, 6)
+    ]
     examples = [{"input_ids": row.input_ids, "labels": row.labels} for row in encoded]
     collate = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
     packed = collate([{**example, "seq_lengths": [len(example["input_ids"])]} for example in examples])

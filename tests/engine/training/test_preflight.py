@@ -17,11 +17,12 @@ def _spec(**values: object) -> SftSpec:
 
 def test_it_fits_and_the_numbers_are_right(studio, tiny, sample_dataset):
     verdict = preflight.preflight(_spec(model=tiny, batch_size=2))
-    assert verdict.fits and verdict.steps is None and verdict.prepared is None
+    assert verdict.fits and verdict.steps and verdict.prepared is None
+    counted = preflight.preflight(_spec(model=tiny, batch_size=2, epochs=2.0)).steps
     studio("data", "prepare", sample_dataset, "--model", tiny)
     verdict = preflight.preflight(_spec(model=tiny, batch_size=2, epochs=2.0))
     assert verdict.prepared
-    assert verdict.steps == -(-verdict.prepared.train_rows // 2) * 2
+    assert verdict.steps == counted == -(-verdict.prepared.train_rows // 2) * 2
 
 
 def test_the_adapter_is_counted_as_peft_counts_it(studio, tiny, sample_dataset):

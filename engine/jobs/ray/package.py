@@ -1,0 +1,73 @@
+"""What a Ray job is sent: our code, and a studio home with no more in it than the one run needs.
+
+The base model is not sent: `engine.jobs.ray.job` says where a job looks for it. Sends nothing itself.
+"""
+
+import shutil
+from pathlib import Path
+
+from engine.adapters.store import read_adapter
+from engine.data import registry
+from engine.files import write_json, write_text
+from engine.runs import Run
+from engine.settings import ROOT, settings
+from engine.training.checkpoints import newest_complete
+from engine.training.specs import SftSpec
+
+HOME = "home"
+"""The studio home in the package."""
+
+
+def fill(folder: Path, spec: SftSpec, run: Run) -> None:
+    """Put everything into an empty folder."""
+    shutil.copytree(ROOT / "engine", folder / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    home = folder / HOME
+    _dataset(home, _pinned(spec, run))
+    if spec.from_adapter:
+        shutil.copytree(read_adapter(spec.from_adapter).path, home / "lora_store" / spec.from_adapter)
+    changes = {"executor": "local", **_own_files(folder, spec)}
+    _run(home / "var" / "runs" / run.id, spec.model_copy(update=changes), run)
+
+
+def _pinned(spec: SftSpec, run: Run) -> str:
+    """The version of the dataset that the run began with; the recipe looks into the same file."""
+    path = run.path / "dataset.txt"
+    if not path.exists():
+        write_text(path, registry.card(spec.dataset).reference)
+    return path.read_text(encoding="utf-8")
+
+
+def _dataset(home: Path, reference: str) -> None:
+    """One version of a dataset, as its newest; it is tokenised over there, where the model is."""
+    card = registry.card(reference)
+    source = settings().datasets / card.name
+    target = home / "var" / "datasets" / card.name
+    (target / "versions").mkdir(parents=True)
+    shutil.copyfile(source / "rows.jsonl", target / "rows.jsonl")
+    shutil.copyfile(source / "versions" / f"{card.version}.rows", target / "versions" / f"{card.version}.rows")
+    for path in (target / "card.json", target / "versions" / f"{card.version}.json"):
+        write_json(path, card.model_dump())
+
+
+def _own_files(folder: Path, spec: SftSpec) -> dict[str, str]:
+    """A person's own configuration files under names of ours, and the settings that name them."""
+    changes = {}
+    for name in ("deepspeed", "accelerate_config"):
+        if file := spec.model_dump()[name]:
+            changes[name] = f"own-{name}"
+            shutil.copyfile(file, folder / changes[name])
+    return changes
+
+
+def _run(target: Path, spec: SftSpec, run: Run) -> None:
+    """The run directory with its history and its newest complete checkpoint, ready to begin."""
+    (target / "checkpoints").mkdir(parents=True)
+    (target / "samples").mkdir()
+    for name in ("command.txt", "dataset.txt", "events.jsonl"):
+        if (run.path / name).exists():
+            shutil.copyfile(run.path / name, target / name)
+    if checkpoint := newest_complete(run.checkpoints):
+        shutil.copytree(checkpoint, target / "checkpoints" / checkpoint.name)
+    write_json(target / "spec.json", spec.model_dump())
+    begins = {"state": "queued", "place": None, "process": None, "devices": [], "message": None}
+    write_json(target / "status.json", run.status().model_copy(update=begins).model_dump())
