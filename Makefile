@@ -31,6 +31,8 @@ benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.first_paint
 	$(BIN)/python -m benchmarks.preparation --million
 	$(BIN)/python -m benchmarks.near_duplicates
+	$(BIN)/python -m benchmarks.compare_runs
+	$(BIN)/python -m benchmarks.training
 
 pictures: setup .venv/ready-dev
 	@sh tests/install_chromium.sh
@@ -45,6 +47,6 @@ pictures: setup .venv/ready-dev
 	$(BIN)/pip install --quiet --no-deps -r requirements-starters.txt
 	@touch $@
 
-.venv/ready-dev: requirements-dev.txt .venv/ready
+.venv/ready-dev: requirements-dev.txt requirements-cluster.txt .venv/ready
 	$(BIN)/pip install --quiet -r requirements-dev.txt
 	@touch $@
