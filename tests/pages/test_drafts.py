@@ -13,7 +13,12 @@ def _script() -> None:
         st.text_input("Title", key=form.key("title"), on_change=form.save)
         st.text_input("Body", key=form.key("body"), on_change=form.save)
     st.button("Send", on_click=form.clear)
-    st.button("Late", on_click=lambda: (form.clear(), form.save()))
+
+    def clear_and_save_late() -> None:
+        form.clear()
+        form.save()
+
+    st.button("Late", on_click=clear_and_save_late)
 
 
 def _open() -> AppTest:
