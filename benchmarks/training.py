@@ -46,6 +46,8 @@ HELD_OUT = 24
 LEARNING_RATE, WARMUP, SEED = 5e-4, 0.1, 0
 PASSES = ["--batch-size", "2", "--grad-accum", str(BATCH // 2)]
 """Ours takes its steps in passes of two, which are then of like length: LLaMA-Factory's example takes eight passes of one."""
+TWO_PROCESSES = ["--launcher", "torchrun", "--nproc", "2", "--batch-size", str(BATCH // 2)]
+"""The same rows a step, on a CPU with one thread each: to be compared with `by length`, one process with all threads."""
 ONE_STEP = 120
 """Seconds that one step in bf16 may take."""
 
@@ -195,6 +197,7 @@ def levers(bench: _Bench, rows: Rows, rounds: int, bf16: bool) -> list[dict]:
     wanted = {
         "none": ["--batching", "random"],
         "by length": ["--batching", "by_length"],
+        "by length, two processes": TWO_PROCESSES,
         "passes of two": ["--batching", "random", *PASSES],
         "packing": ["--batching", "random", "--packing"],
         "checkpointing": ["--batching", "random", "--gradient-checkpointing"],

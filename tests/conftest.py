@@ -11,6 +11,8 @@ import pytest
 
 from engine.settings import ROOT, settings
 
+pytest_plugins = ["tests.cluster"]
+
 STARTER = ROOT / "var" / "models" / "starter"
 PROVE = os.environ.get("STUDIO_PROVE") == "1"
 
