@@ -6,11 +6,12 @@ are never kept; a frozen base keeps no gradients and no optimizer state.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from engine.devices import has_cuda
 from engine.errors import BadInput
 from engine.files import read_json, read_safetensors_header
-from engine.models.catalog import local_folder, resolve
+from engine.models.catalog import ModelSource, local_folder, resolve
 from engine.training.specs import SftSpec
 
 _PROCESS = 700 * 2**20
@@ -53,21 +54,21 @@ class Shape:
 
 
 def shape(model: str) -> Shape:
-    """Of a model on this machine.
+    """Of a model; one of a hub is asked for its configuration and the sizes of its weights, and not downloaded.
 
     Raises:
         BadInput: its files are damaged.
+        Failure: the hub cannot be reached.
     """
     source = resolve(model)
-    folder = local_folder(source)
+    folder = local_folder(source, weights=False)
     try:
-        headers = [read_safetensors_header(file) for file in folder.glob("*.safetensors")]
         config = read_json(folder / "config.json")
         config = config.get("text_config", config)
         heads = config["num_attention_heads"]
         width = config.get("head_dim") or config["hidden_size"] // heads
         return Shape(
-            weights=sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values()),
+            weights=_count_weights(source, folder),
             layers=config["num_hidden_layers"],
             hidden=config["hidden_size"],
             intermediate=config.get("intermediate_size") or 4 * config["hidden_size"],
@@ -76,6 +77,16 @@ def shape(model: str) -> Shape:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput("The files of the model “{name}” are damaged: fetch them again.", name=source.name) from error
+
+
+def _count_weights(source: ModelSource, folder: Path) -> int:
+    files = list(folder.glob("*.safetensors"))
+    if not files and source.kind == "hub":
+        from huggingface_hub import get_safetensors_metadata
+
+        return sum(get_safetensors_metadata(source.name).parameter_count.values())
+    headers = [read_safetensors_header(file) for file in files]
+    return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
 
 
 def adapter_weights(spec: SftSpec, model: Shape) -> int:
