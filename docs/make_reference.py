@@ -34,24 +34,27 @@ def commands_page() -> str:
         "nothing else there. Exit codes: 0 done, 2 bad input (one line on standard error says what to do), 1 anything else.",
     ]
     for path, command in commands(parser()).items():
-        flags = [_flag(action) for action in command._actions if action.dest not in ("help", "json")]
+        told = [action for action in command._actions if action.help != argparse.SUPPRESS]
+        flags = [_flag(action) for action in told if action.dest not in ("help", "json")]
         lines += ["", f"### `{path}`", "", command.description or "", *(["", *flags] if flags else [])]
     return "\n".join(lines) + "\n"
 
 
 def commands(of: argparse.ArgumentParser, path: str = "") -> dict[str, argparse.ArgumentParser]:
-    """The commands below a parser, by the words that call them; the worker's own entry, which nobody types, is left out."""
+    """The commands below a parser, by the words that call them; the processes' own entries, which nobody types, are left out."""
     found: dict[str, argparse.ArgumentParser] = {}
     for action in of._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, child in action.choices.items():
-                if name != "work":
+                if name not in ("work", "rank"):
                     found |= commands(child, f"{path} {name}".strip())
     return found or {path: of}
 
 
 def _flag(action: argparse.Action) -> str:
-    names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
+    value = "" if action.nargs == 0 or action.choices or not action.metavar else f" {action.metavar}"
+    value = value if action.option_strings and "BooleanOptional" not in type(action).__name__ else ""
+    names = ", ".join(f"`{name}{value}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
     choices = f" ({' | '.join(map(str, action.choices))})" if action.choices else ""
     needed = " **required**" if action.required and action.option_strings else ""
     help_ = f": {action.help.replace('%%', '%')}" if action.help else ""

@@ -9,15 +9,24 @@ import os
 import sys
 import traceback
 import warnings
+from typing import NoReturn
 
 from engine.commands import adapters, chat, data, doctor, feedback, labelling, runs, train
 from engine.commands.output import FailureWithResult, json_only
 from engine.errors import DISK_FULL, StudioError, is_disk_full
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; `--help` has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{message[:1].upper()}{message[1:]}. `{self.prog} --help` shows what there is.", file=sys.stderr)
+        sys.exit(2)
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(prog="python -m engine", description="The studio's command line.")
+    top = _Parser(prog="python -m engine", description="The studio's command line.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in (doctor, chat, data, train, adapters, runs, feedback, labelling):
         group.add(commands)
@@ -41,6 +50,9 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if is_disk_full(error):
             print(DISK_FULL, file=sys.stderr)

@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -157,7 +158,7 @@ def publish(name: str, weights: Path, card: Card) -> Adapter:
 
 
 def import_adapter(source: Path, name: str) -> Adapter:
-    """Copy an adapter from elsewhere: a folder in PEFT's layout, or the safetensors file inside one.
+    """Copy an adapter from elsewhere: a folder in PEFT's layout, the safetensors file inside one, or a zip of its files.
 
     Raises:
         BadInput: it is a pickle, no LoRA, or damaged; or the name is taken.
@@ -165,6 +166,10 @@ def import_adapter(source: Path, name: str) -> Adapter:
     refuse_existing(name)
     if not source.exists():
         raise BadInput("There is no file or folder {path}.", path=source)
+    if zipfile.is_zipfile(source):
+        with tempfile.TemporaryDirectory(dir=settings().var) as folder:
+            _unpack(source, Path(folder))
+            return import_adapter(Path(folder), name)
     if source.is_file() and source.suffix != ".safetensors":
         _refuse_pickle(source)
         raise BadInput(
@@ -188,6 +193,14 @@ def delete_adapter(name: str) -> None:
     grave = Path(tempfile.mkdtemp(dir=path.parent, prefix=".deleted."))
     path.rename(grave / name)  # gone at once, for everybody; then its files
     shutil.rmtree(grave)
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    """The files of an adapter out of a zip, and no other: whatever else there is in it stays there."""
+    with zipfile.ZipFile(source) as zipped:
+        for file in {CONFIG, WEIGHTS, CARD} & set(zipped.namelist()):
+            with zipped.open(file) as there, (folder / file).open("wb") as here:
+                shutil.copyfileobj(there, here)
 
 
 def _refuse_pickle(file: Path) -> None:

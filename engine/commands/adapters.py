@@ -16,7 +16,9 @@ def add(commands) -> None:
     add_command(group, "list", list_, "list the adapters")
     add_command(group, "show", show, "show where an adapter comes from").add_argument("name", metavar="NAME")
     importer = add_command(group, "import", import_, "copy an adapter from a folder in PEFT's layout into the store")
-    importer.add_argument("file", metavar="FILE", type=Path, help="the folder, or the .safetensors file in it")
+    importer.add_argument(
+        "file", metavar="FILE", type=Path, help="the folder, the .safetensors file in it, or a zip of both files"
+    )
     importer.add_argument("--name", required=True, metavar="NAME", help="its name in the store")
     add_command(group, "delete", delete, "delete an adapter").add_argument("name", metavar="NAME")
     measure = add_command(group, "evaluate", evaluate, "measure an adapter against its base")

@@ -65,8 +65,10 @@ def show(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def logs(arguments: argparse.Namespace) -> dict[str, Any]:
     """The end of a run's log."""
+    from engine.runs.logs import whole_tail
+
     run = open_run(arguments.id)
-    log = run.log_tail(1000)
+    log = whole_tail(run, 1000)
     say(log)
     return {"run": run.id, "log": log}
 

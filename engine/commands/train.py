@@ -58,15 +58,15 @@ def _overlength(word: str) -> str:
 def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
     """Start, and with `--wait` follow; with `--check` only look."""
     from engine.commands.runs import describe, follow
-    from engine.jobs.local import start_sft
+    from engine.jobs.local import check_sft, start_sft
     from engine.settings import settings
     from engine.training.presets import load_preset
-    from engine.training.specs import SftSpec, check_spec, parse_spec
+    from engine.training.specs import SftSpec, parse_spec
 
     preset = load_preset(arguments.preset) if arguments.preset else {}
     spec = parse_spec({"model": settings().default_model, **preset, **given(arguments, SftSpec)})
     if arguments.check:
-        check_spec(spec)
+        check_sft(spec)
         return _check(spec)
     run = start_sft(spec)
     waits = " when its devices are free" if run.waiting_place() is not None else ""

@@ -16,6 +16,16 @@ from engine.errors import BadInput
 Progress = Callable[[int, int], None]
 
 
+def refuse_no_step(options: Cleaning) -> None:
+    """Refuse options that do nothing.
+
+    Raises:
+        BadInput: no step is chosen.
+    """
+    if options == Cleaning():
+        raise BadInput("Choose at least one cleaning step.")
+
+
 def clean(name: str, options: Cleaning, by: str | None = None, progress: Progress | None = None) -> tuple[Card, Report]:
     """Make a cleaned version of a dataset. If nothing was to be done, there is no new version.
 
@@ -28,8 +38,7 @@ def clean(name: str, options: Cleaning, by: str | None = None, progress: Progres
     Raises:
         BadInput: there is no such dataset, no step is chosen, or no row would be left.
     """
-    if options == Cleaning():
-        raise BadInput("Choose at least one cleaning step.")
+    refuse_no_step(options)
     with registry.changing(name) as (folder, old):
         report = Report()
         rows = _Rows(old, progress)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import registry
-from engine.data.clean import clean
+from engine.data.clean import clean, refuse_no_step
 from engine.data.importing import import_files
 from engine.data.prepare import prepare
 from engine.data.readers.hub import download
@@ -53,6 +53,8 @@ def check(spec: DataSpec) -> None:
         with registry.free_name(spec.name):
             return
     registry.card(spec.dataset)
+    if isinstance(spec, CleanSpec):
+        refuse_no_step(spec.options)
 
 
 def command_line(spec: DataSpec) -> str:

@@ -16,7 +16,7 @@ from engine.runs.run import ENDED
 from engine.training.launch.command import check as check_launch
 from engine.training.launch.specs import LaunchSpec
 from engine.training.resuming import change
-from engine.training.specs import SftSpec, check_spec
+from engine.training.specs import SftSpec, check_spec, continued
 
 
 def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
@@ -29,15 +29,25 @@ def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
     Raises:
         BadInput: it cannot work as asked; nothing was started.
     """
-    check_spec(spec)
-    check_launch(spec)
-    if spec.executor == "ray":
-        ray_follow.check()
+    spec = continued(spec)
+    check_sft(spec)
     run = create_run("sft", spec.model_dump(), command_line(spec), adapter=spec.adapter)
     if unload_chat:
         run.ask_for_memory()
     queue.start(run)
     return run
+
+
+def check_sft(spec: SftSpec) -> None:
+    """Refuse now what would fail later.
+
+    Raises:
+        BadInput: with what to do.
+    """
+    check_spec(spec)
+    check_launch(spec)
+    if spec.executor == "ray":
+        ray_follow.check()
 
 
 def start_data(spec: DataSpec) -> Run:

@@ -20,6 +20,13 @@ def rank_logs(run: Run) -> dict[int, Path]:
     return {rank: folder / f"rank-{rank}.txt" for rank in sorted(int(name[1]) for name in names if name)}
 
 
+def whole_tail(run: Run, lines: int = 200) -> str:
+    """The ends of all logs of a run, those of its processes under headings."""
+    parts = [tail(run.log, lines)]
+    parts += [f"── process {rank} ──\n{tail(path, lines)}" for rank, path in rank_logs(run).items()]
+    return "\n".join(part for part in parts if part)
+
+
 def tail(path: Path, lines: int = 200) -> str:
     """The last lines of a log; empty if there is none."""
     if not path.exists():

@@ -14,7 +14,7 @@ from engine.data.prepared import Prepared, list_prepared
 from engine.data.records import Message
 from engine.data.split import falls_to_eval
 from engine.data.tokenise import TemplateProblem, encode
-from engine.devices import devices
+from engine.devices import devices, has_cuda
 from engine.errors import BadInput, StudioError
 from engine.models.loader import load_tokenizer
 from engine.settings import settings
@@ -63,14 +63,16 @@ def preflight(spec: SftSpec) -> Verdict:
     seen = _look_at_rows(spec)
     longest = _longest(prepared) or seen.longest
     model = shape(spec.model)
-    memory = needed(spec, model, longest)
+    rows = prepared.train_rows if prepared else seen.train_rows
+    fullest = spec.model_copy(update={"batch_size": min(spec.batch_size, max(1, rows))}) if rows else spec
+    memory = needed(fullest, model, longest)
     free, per_device = _device(spec)
     disk = checkpoint_bytes(spec, model) * (spec.save_total_limit + 2)
     disk_free = shutil.disk_usage(settings().runs).free
     ahead = _estimate(spec, prepared)
     problems = [_disk_problem(disk, disk_free), seen.problem]
     if spec.executor == "local":  # a cluster's memory and ports are not known here
-        problems += [_memory_problem(spec, memory, free, per_device, longest), _port_problem(spec)]
+        problems += [_memory_problem(fullest, memory, free, per_device, longest), _port_problem(spec)]
     return Verdict(
         memory=memory,
         free=free,
@@ -134,7 +136,8 @@ def _memory_problem(spec: SftSpec, memory: Memory, free: int, per_device: int, l
         return None
     values = {"needed": gib(memory.total * per_device), "free": gib(free)}
     for change, other in _smaller(spec):
-        if needed(other, shape(spec.model), longest).total * per_device <= free:
+        sharing = min(per_device, other.nproc)
+        if needed(other, shape(spec.model), longest).total * sharing <= free:
             return BadInput(
                 "It needs about {needed} on a device, and {free} are free. This would fit: {change}.",
                 change=change,
@@ -149,6 +152,9 @@ def _memory_problem(spec: SftSpec, memory: Memory, free: int, per_device: int, l
 def _smaller(spec: SftSpec) -> list[tuple[str, SftSpec]]:
     """Changes that save memory, the least painful first; each keeps those before it."""
     found = []
+    if spec.nproc > 1 and not has_cuda():  # on a CPU they share one memory
+        spec = spec.model_copy(update={"nproc": 1})
+        found.append(("--nproc 1", spec))
     if not spec.gradient_checkpointing:
         spec = spec.model_copy(update={"gradient_checkpointing": True})
         found.append(("--gradient-checkpointing", spec))

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from engine.errors import BadInput
 from engine.files import write_json
 from engine.runs import Run
+from engine.training.checkpoints import newest_complete, step_of
 
 CHANGEABLE = (
     "max_steps",
@@ -31,7 +32,7 @@ def change(run: Run, spec: BaseModel) -> dict[str, list[Any]]:
         Old and new value of each setting that differs.
 
     Raises:
-        BadInput: a setting differs that cannot be changed in the middle.
+        BadInput: a setting differs that cannot be changed in the middle, or the run would have to go back.
     """
     old, new = run.spec(), spec.model_dump()
     changed = {name: [old.get(name), value] for name, value in new.items() if old.get(name) != value}
@@ -43,7 +44,13 @@ def change(run: Run, spec: BaseModel) -> dict[str, list[Any]]:
                 name=name,
                 names=", ".join(CHANGEABLE),
             )
+    steps = new.get("max_steps")
+    newest = newest_complete(run.checkpoints)
+    if "max_steps" in changed and steps and newest and steps <= step_of(newest):
+        raise BadInput(
+            "max_steps must be more than {step}, where the newest checkpoint of the run is.", step=step_of(newest)
+        )
     write_json(run.path / "spec.json", new)
     if changed:
-        run.add_event(event="changed", step=run.status().step, values=changed)
+        run.add_event(event="changed", step=step_of(newest) if newest else 0, values=changed)
     return changed

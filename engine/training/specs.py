@@ -26,7 +26,9 @@ class SftSpec(LaunchSpec):
     dataset: str = Field(description="The dataset to learn from.")
     adapter: str = Field(description="The name the new adapter gets in lora_store/.")
     model: str = Field("starter", description="The base model: starter, a folder or a hub id.")
-    from_adapter: str | None = Field(None, description="Go on training a copy of this adapter instead of a fresh one.")
+    from_adapter: str | None = Field(
+        None, description="Go on training a copy of this adapter, with its rank and alpha, instead of a fresh one."
+    )
     rank: int = Field(
         8, ge=1, le=1024, description="Higher lets the adapter learn more, and makes it larger and slower to train."
     )
@@ -131,6 +133,14 @@ def parse_spec(values: dict[str, Any]) -> SftSpec:
         BadInput: naming the first field that is wrong.
     """
     return parse(SftSpec, values)
+
+
+def continued(spec: SftSpec) -> SftSpec:
+    """With the rank and alpha of the adapter that it goes on from: these cannot be others."""
+    if not spec.from_adapter:
+        return spec
+    adapter = read_adapter(spec.from_adapter, kind="chat")
+    return spec.model_copy(update={"rank": adapter.rank or spec.rank, "alpha": adapter.alpha or spec.alpha})
 
 
 def check_spec(spec: SftSpec) -> None:

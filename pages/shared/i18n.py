@@ -11,6 +11,7 @@ import yaml
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 _KEY = "language"
+_CHOSEN = "language.chosen"  # Streamlit forgets what a widget held when a button changes the page
 
 
 def t(text: str, /, **values: object) -> str:
@@ -27,8 +28,9 @@ def t(text: str, /, **values: object) -> str:
 def language() -> str:
     """`en` or `zh`: what the person chose, else what the address says, else what the browser prefers."""
     if _KEY not in st.session_state:
-        asked = st.query_params.get("lang") or (st.context.locale or "en")
+        asked = st.session_state.get(_CHOSEN) or st.query_params.get("lang") or st.context.locale or "en"
         st.session_state[_KEY] = "zh" if asked.startswith("zh") else "en"
+    st.session_state[_CHOSEN] = st.session_state[_KEY]
     return st.session_state[_KEY]
 
 

@@ -9,7 +9,7 @@ from engine.drafts import save_draft
 from engine.jobs import local
 from engine.runs import Run, Status
 from engine.runs.curves import Curves, read_curves
-from engine.runs.logs import rank_logs, tail
+from engine.runs.logs import rank_logs, tail, whole_tail
 from engine.runs.notes import read_notes
 from engine.runs.run import ENDED
 from engine.runs.turns import turns
@@ -220,4 +220,5 @@ def _log(run: Run) -> None:
             key=f"run.{run.id}.rank",
             width=240,
         )
-    st.code(tail(run.log if rank is None else ranks[rank]) or t("Nothing yet."), language=None, height=320)
+    words = whole_tail(run) if rank is None else tail(ranks[rank])
+    st.code(words or t("Nothing yet."), language=None, height=320)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 import streamlit as st
 
-from engine.runs import Run
+from engine.runs import Run, Status
 from engine.runs.notes import read_notes
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
@@ -37,6 +37,14 @@ def _titles() -> dict[str, tuple[str, Callable[[str], str]]]:
     return {"state": (t("State"), state_name), "kind": (t("Kind"), kind_name), "tag": (t("Tags"), literal)}
 
 
+def _progress(status: Status) -> str:
+    if status.place is not None:
+        return t("waiting")
+    if status.state == "finished" and not status.adapter:
+        return t("done")
+    return how_far(status) if status.max_steps else "–"
+
+
 def run_table(runs: list[Run], chosen: Iterable[str], several: bool) -> list[str]:
     """The table.
 
@@ -54,7 +62,7 @@ def run_table(runs: list[Run], chosen: Iterable[str], several: bool) -> list[str
         {
             t("Makes or uses"): [about(run, status) for run, status in zip(runs, statuses, strict=True)],
             t("State"): [state_name(status.state) for status in statuses],
-            t("Progress"): [how_far(status) if status.max_steps else "–" for status in statuses],
+            t("Progress"): [_progress(status) for status in statuses],
             t("Loss"): ["–" if status.loss is None else f"{status.loss:.4f}" for status in statuses],
             t("Tags"): [read_notes(run).tags for run in runs],
             t("Started"): [when(status.created) for status in statuses],

@@ -3,6 +3,7 @@
 The files are written into the run's `configs/`, the command and its environment into `launch.json`, for a person to read.
 """
 
+import importlib.util
 import json
 import shlex
 import socket
@@ -41,8 +42,9 @@ def check(spec: SftSpec) -> None:
     Raises:
         BadInput: with what to change.
     """
-    if spec.executor == "local":  # a cluster's devices are not known here
+    if spec.executor == "local":  # a cluster's devices and packages are not known here
         _check_gpus(spec)
+        _check_packages(spec)
     for file, config in (
         (spec.deepspeed, deepspeed_config),
         (spec.accelerate_config, accelerate_config),
@@ -64,6 +66,19 @@ def _check_gpus(spec: SftSpec) -> None:
         raise BadInput("There is no GPU {numbers}: this machine has {count}.", numbers=", ".join(missing), count=count)
     if count and spec.nproc > count:
         raise BadInput("Each process needs a GPU of its own, and this machine has {count}: lower nproc.", count=count)
+
+
+def _check_packages(spec: SftSpec) -> None:
+    if spec.quantization == "4bit" and not has_cuda():
+        raise BadInput("4bit needs an NVIDIA GPU, and there is none here: train with quantization none.")
+    wanted = {
+        "flash_attn": ("flash-attn", spec.attention == "flash_attention_2"),
+        "liger_kernel": ("liger-kernel", spec.liger is True),
+        "bitsandbytes": ("bitsandbytes", spec.quantization == "4bit"),
+    }
+    for module, (package, needed) in wanted.items():
+        if needed and importlib.util.find_spec(module) is None:
+            raise BadInput("{package} is not installed: install it, or train without it.", package=package)
 
 
 def prepare(spec: SftSpec, run: Run) -> Launch:

@@ -31,6 +31,7 @@ def test_what_is_exported_can_be_imported_and_is_the_same(red, tmp_path, studio)
         zipped.extractall(tmp_path / "unpacked")
     again = import_adapter(tmp_path / "unpacked", "again")
     assert again.fingerprint == red.fingerprint
+    assert import_adapter(out, "zipped").fingerprint == red.fingerprint
     assert again.card.model_copy(update={"created": 0}) == red.card.model_copy(update={"created": 0})
 
 

@@ -80,6 +80,8 @@ def test_what_cannot_be_changed_in_the_middle_is_refused(studio, tiny, sample_da
     assert studio("runs", "stop", run.id)[0] == 0
     code, _, errors = studio("runs", "resume", run.id, "--set", "learning_rate=0.1")
     assert code == 2 and "learning_rate cannot be changed" in errors
+    code, _, errors = studio("runs", "resume", run.id, "--set", "max_steps=1")
+    assert code == 2 and "max_steps must be more than" in errors
     step = run.status().step
     code, document, errors = studio("runs", "resume", run.id, "--set", f"max_steps={step + 3}", "--wait", "--json")
     assert code == 0, errors

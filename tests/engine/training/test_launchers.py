@@ -90,6 +90,9 @@ def test_own_files_are_taken_and_contradictions_named(studio, tiny, sample_datas
         (["--launcher", "torchrun", "--nodes", 2], "main_address"),
         (["--launcher", "torchrun", "--deepspeed", "/nowhere.json"], "There is no DeepSpeed file"),
         (["--launcher", "torchrun", "--nproc", 2, "--gpus", 6, 7], "There is no GPU 6, 7"),
+        (["--attention", "flash_attention_2"], "flash-attn is not installed"),
+        (["--quantization", "4bit"], "4bit needs an NVIDIA GPU"),
+        (["--executor", "ray"], "STUDIO_RAY_ADDRESS"),
         (["--quantization", "4bit", "--launcher", "torchrun", "--zero", 3], "choose stage 2"),
     ],
 )

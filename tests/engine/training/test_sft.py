@@ -154,8 +154,11 @@ def test_a_half_written_checkpoint_is_passed_over(studio, tiny, sample_dataset):
 
 def test_continuing_an_adapter(studio, tiny, sample_dataset):
     _train(studio, sample_dataset, "first", tiny, "--wait")
-    _, document, errors = _train(studio, sample_dataset, "second", tiny, "--from-adapter", "first", "--wait")
+    _, document, errors = _train(
+        studio, sample_dataset, "second", tiny, "--from-adapter", "first", "--rank", 16, "--wait"
+    )
     assert document["status"] == "finished", errors
+    assert (read_adapter("second").rank, read_adapter("second").card.spec["rank"]) == (4, 4)
     losses = {name: _losses(open_run(read_adapter(name).card.run or "")) for name in ("first", "second")}
     assert losses["second"][1] < losses["first"][1]
 
