@@ -12,14 +12,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from benchmarks.belle import write_belle
+from benchmarks.peak import Peak
 from benchmarks.report import report
 from engine.settings import ROOT
 
@@ -148,7 +146,7 @@ def scale(folder: Path, home: Path, rows: int) -> None:
             "prepare": ["data", "prepare", "data"],
         }
         for step, words in steps.items():
-            with _Peak() as peak:
+            with Peak() as peak:
                 began = time.perf_counter()
                 told = _engine(home, *words)
                 seconds = time.perf_counter() - began
@@ -168,31 +166,6 @@ def scale(folder: Path, home: Path, rows: int) -> None:
         "Ten times the rows take at most 11 times as long, under 1 GiB, every broken line listed and no good one lost"
     )
     report("preparation-scale", claim, table, large / small <= 11 and peak < 1024 and whole)
-
-
-class _Peak:
-    """The greatest memory (resident, summed over this process's descendants) while the block lasts."""
-
-    def __enter__(self) -> "_Peak":
-        self.mib = 0.0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.1):
-            total = 0
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.mib = max(self.mib, total / 2**20)
 
 
 def _studio(home: Path, source: Path, name: str, dedup: str) -> str:

@@ -19,17 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from benchmarks import against_llamafactory as llamafactory
 from benchmarks.belle import sentence
+from benchmarks.peak import Peak
 from benchmarks.report import report
 from engine.data.records import Message
 from engine.data.tokenise import Encoded, encode
@@ -217,7 +215,7 @@ def race(bench: _Bench, contenders: dict[str, Contender], rounds: int) -> None:
     """Each trains `rounds` times, in turns, so that a busy minute hurts all alike."""
     for _ in range(rounds):
         for name, contender in contenders.items():
-            with _Peak() as peak:
+            with Peak(every=2, shared_once=True) as peak:
                 began = time.perf_counter()
                 outcome = contender.train(bench.fresh())
                 outcome.wall = time.perf_counter() - began
@@ -360,38 +358,6 @@ def _blank(lengths: str, name: str, speed: str) -> dict:
         ["tokens", "tokens a second", "ours / it, lever / none", "wall seconds", "CPU seconds", "peak MiB"], ""
     )
     return {"lengths": lengths, "contender": name, **blank, "tokens a second": speed, "eval loss": ""}
-
-
-class _Peak:
-    """What this process's descendants take while the block lasts: the greatest memory (proportional set size), and time; looking costs some itself."""
-
-    def __enter__(self) -> "_Peak":
-        self.mib = 0.0
-        self._cpu: dict[int, float] = {}
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of computing of all of them."""
-        return sum(self._cpu.values())
-
-    def _watch(self) -> None:
-        while not self._ended.wait(2):
-            total = 0
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    total += process.memory_full_info().pss
-                    self._cpu[process.pid] = sum(process.cpu_times()[:2])
-                except (psutil.NoSuchProcess, psutil.AccessDenied):
-                    continue
-            self.mib = max(self.mib, total / 2**20)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,37 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_tail(path: Path, lines: int = 200) -> str:
+    """The last lines of a text file, reading no more than its end; empty if there is none."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        # most lines are shorter than this; longer ones make the tail shorter
+        file.seek(max(0, path.stat().st_size - 400 * lines))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+
+
+def refuse_file(file: Path) -> None:
+    """Refuse a file to be made that is there already, or whose folder is not.
+
+    Raises:
+        BadInput: either.
+    """
+    if file.exists():
+        raise BadInput("There is already a file “{file}”: choose another name, or delete that one first.", file=file)
+    refuse_no_folder(file.parent)
+
+
+def refuse_no_folder(folder: Path) -> None:
+    """Refuse a folder to write to that is not there.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if not folder.is_dir():
+        raise BadInput("There is no folder “{folder}” to write to: make it first.", folder=folder)
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
     with path.open("rb") as file:

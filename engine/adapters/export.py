@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from engine.adapters.store import CARD, CONFIG, WEIGHTS, check_files, read_adapter
-from engine.errors import BadInput
+from engine.files import refuse_file
 
 
 def export_peft(name: str, out: Path) -> int:
@@ -24,10 +24,7 @@ def export_peft(name: str, out: Path) -> int:
     """
     adapter = read_adapter(name)
     check_files(adapter.path, name)
-    if out.exists():
-        raise BadInput("There is already a file “{file}”: choose another name, or delete that one first.", file=out)
-    if not out.parent.is_dir():
-        raise BadInput("There is no folder “{folder}” to write to: make it first.", folder=out.parent)
+    refuse_file(out)
     descriptor, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

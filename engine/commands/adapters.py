@@ -101,12 +101,13 @@ def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
     """Merge; then convert and upload, if asked to. What cannot be done is refused before anything is."""
     from dataclasses import asdict
 
+    from engine.files import refuse_file
     from engine.models import share
     from engine.models.fuse import fuse as fuse_
 
     if arguments.gguf:
         share.find_converter()
-        share.refuse_file(arguments.gguf)
+        refuse_file(arguments.gguf)
     if arguments.upload:
         share.check_repository(arguments.upload)
     fused = fuse_(arguments.name, arguments.out)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.adapters.store import CARD, WEIGHTS, Adapter, read_adapter
 from engine.devices import devices
 from engine.errors import BadInput, Failure
-from engine.files import read_safetensors_header, write_json
+from engine.files import read_safetensors_header, refuse_no_folder, write_json
 from engine.models.adapters import refuse_other_base
 from engine.models.catalog import ModelSource, fingerprint, local_folder, resolve
 from engine.models.loader import Placement, bytes_needed, load_model, load_tokenizer
@@ -186,8 +186,7 @@ def _folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `out` when the block ends without an error."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput("{path} exists and is not empty: give a folder that is to be made.", path=out)
-    if not out.parent.is_dir():
-        raise BadInput("There is no folder “{folder}” to write to: make it first.", folder=out.parent)
+    refuse_no_folder(out.parent)
     temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
         yield temporary

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from engine.errors import BadInput, Failure
+from engine.files import refuse_file
 
 CONVERTERS = ("convert_hf_to_gguf.py", "convert-hf-to-gguf")
 
@@ -25,18 +26,6 @@ def find_converter() -> str:
             program=CONVERTERS[0],
         )
     return found
-
-
-def refuse_file(file: Path) -> None:
-    """Refuse a file to be made that is there already, or whose folder is not.
-
-    Raises:
-        BadInput: either.
-    """
-    if file.exists():
-        raise BadInput("There is already a file “{file}”: choose another name, or delete that one first.", file=file)
-    if not file.parent.is_dir():
-        raise BadInput("There is no folder “{folder}” to write to: make it first.", folder=file.parent)
 
 
 def to_gguf(folder: Path, file: Path) -> None:

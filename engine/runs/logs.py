@@ -6,11 +6,10 @@ Reads only the end of a file, however long it is.
 import re
 from pathlib import Path
 
+from engine.files import read_tail
 from engine.runs.run import Run
 
 _FILE = re.compile(r"rank-(\d{1,5})\.txt")
-_LINE = 400
-"""Bytes that a line has at most on average; longer ones make the tail shorter."""
 
 
 def rank_logs(run: Run) -> dict[int, Path]:
@@ -22,15 +21,6 @@ def rank_logs(run: Run) -> dict[int, Path]:
 
 def whole_tail(run: Run, lines: int = 200) -> str:
     """The ends of all logs of a run, those of its processes under headings."""
-    parts = [tail(run.log, lines)]
-    parts += [f"── process {rank} ──\n{tail(path, lines)}" for rank, path in rank_logs(run).items()]
+    parts = [run.log_tail(lines)]
+    parts += [f"── process {rank} ──\n{read_tail(path, lines)}" for rank, path in rank_logs(run).items()]
     return "\n".join(part for part in parts if part)
-
-
-def tail(path: Path, lines: int = 200) -> str:
-    """The last lines of a log; empty if there is none."""
-    if not path.exists():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _LINE * lines))
-        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from engine.errors import BadInput
-from engine.files import read_json, write_json, write_text
+from engine.files import read_json, read_tail, write_json, write_text
 from engine.runs import lock
 from engine.settings import settings
 
@@ -161,11 +161,7 @@ class Run:
 
     def log_tail(self, lines: int = 200) -> str:
         """The last lines of the log."""
-        if not self.log.exists():
-            return ""
-        with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - 400 * lines))
-            return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+        return read_tail(self.log, lines)
 
     def request_stop(self) -> None:
         """Put down the stop flag; the run sees it at its next step."""
@@ -184,11 +180,11 @@ class Run:
         (self.path / "needs-memory").touch()
 
     def take_memory_request(self) -> bool:
-        """Whether it asked; true once. The status is not used for it, as that is the leading process's to write."""
-        try:
-            (self.path / "needs-memory").unlink()
-        except FileNotFoundError:
+        """Whether it asked and has begun; true once. Not in the status, as that is the leading process's to write."""
+        request = self.path / "needs-memory"
+        if not request.exists() or not self.is_alive():
             return False
+        request.unlink(missing_ok=True)
         return True
 
     def _written_status(self) -> Status:

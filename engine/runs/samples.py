@@ -1,13 +1,15 @@
 """Sample answers of a run: what the model said to fixed prompts at its evaluations, `samples/step-<n>.json`.
 
-Only reads them; the run's own processes write them.
+The run's own processes write them, others read.
 """
 
 import re
+from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from engine.files import read_json
+from engine.files import read_json, write_json
 from engine.runs.run import Run
 
 _FILE = re.compile(r"step-(\d{1,9})\.json")
@@ -36,6 +38,18 @@ class _File(BaseModel):
     samples: list[Sample]
 
 
+def write_samples(run: Run, step: int, samples: list[dict[str, Any]]) -> None:
+    """Write those of one step.
+
+    Args:
+        run: the run.
+        step: after which the model answered.
+        samples: `{"prompt": [messages], "reply": str}` each.
+    """
+    write_json(_path(run, step), {"step": step, "samples": samples})
+    run.add_event(event="samples", step=step)
+
+
 def sample_steps(run: Run) -> list[int]:
     """The steps that have samples, ascending."""
     folder = run.path / "samples"
@@ -46,6 +60,10 @@ def sample_steps(run: Run) -> list[int]:
 def read_samples(run: Run, step: int) -> list[Sample]:
     """The samples of one step; none if its file is gone or damaged."""
     try:
-        return _File.model_validate(read_json(run.path / "samples" / f"step-{step}.json")).samples
+        return _File.model_validate(read_json(_path(run, step))).samples
     except (FileNotFoundError, ValueError, ValidationError):
         return []
+
+
+def _path(run: Run, step: int) -> Path:
+    return run.path / "samples" / f"step-{step}.json"

@@ -20,7 +20,7 @@ from engine.models.loader import load_tokenizer
 from engine.settings import settings
 from engine.training.estimate import Estimate, estimate
 from engine.training.launch.command import check
-from engine.training.memory import Memory, checkpoint_bytes, needed, shape
+from engine.training.memory import Memory, Shape, checkpoint_bytes, needed, shape
 from engine.training.specs import SftSpec
 
 _LOOKED_AT = 500
@@ -72,7 +72,7 @@ def preflight(spec: SftSpec) -> Verdict:
     ahead = _estimate(spec, prepared)
     problems = [_disk_problem(disk, disk_free), seen.problem]
     if spec.executor == "local":  # a cluster's memory and ports are not known here
-        problems += [_memory_problem(fullest, memory, free, per_device, longest), _port_problem(spec)]
+        problems += [_memory_problem(fullest, model, memory, free, per_device, longest), _port_problem(spec)]
     return Verdict(
         memory=memory,
         free=free,
@@ -93,13 +93,7 @@ def gib(size: float) -> str:
 
 def _prepared(spec: SftSpec) -> Prepared | None:
     for prepared in list_prepared(registry.split_reference(spec.dataset)[0]):
-        o = prepared.options
-        if (prepared.model, o.max_length, o.overlength, o.split) == (
-            spec.model,
-            spec.max_length,
-            spec.overlength,
-            spec.eval_split,
-        ):
+        if prepared.model == spec.model and prepared.options == spec.preparation:
             return prepared
     return None
 
@@ -131,13 +125,15 @@ def _device(spec: SftSpec) -> tuple[int, int]:
     return min(device.free for device in chosen), 1
 
 
-def _memory_problem(spec: SftSpec, memory: Memory, free: int, per_device: int, longest: int | None) -> BadInput | None:
+def _memory_problem(
+    spec: SftSpec, model: Shape, memory: Memory, free: int, per_device: int, longest: int | None
+) -> BadInput | None:
     if memory.total * per_device <= free:
         return None
     values = {"needed": gib(memory.total * per_device), "free": gib(free)}
     for change, other in _smaller(spec):
         sharing = min(per_device, other.nproc)
-        if needed(other, shape(spec.model), longest).total * sharing <= free:
+        if needed(other, model, longest).total * sharing <= free:
             return BadInput(
                 "It needs about {needed} on a device, and {free} are free. This would fit: {change}.",
                 change=change,

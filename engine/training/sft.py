@@ -9,7 +9,7 @@ from typing import Any
 from engine.adapters.store import Card, publish, read_adapter
 from engine.data import registry
 from engine.data.prepare import prepare
-from engine.data.prepared import Options, Prepared, load
+from engine.data.prepared import Prepared, load
 from engine.files import write_text
 from engine.models.catalog import fingerprint, resolve
 from engine.models.loader import load_model, load_tokenizer
@@ -63,7 +63,7 @@ def train_sft(spec: SftSpec, run: Run) -> None:
 
     # trainer: TRL with our labels and our batches
     to_run = RunCallback(run, spec.log_steps, spec.save_total_limit, passed_over(run.checkpoints))
-    samples = SamplesCallback(run, choose_prompts(spec, _pinned(spec.dataset, run)), tokenizer)
+    samples = SamplesCallback(run, choose_prompts(spec, pinned(spec.dataset, run)), tokenizer)
     trainer = SftTrainer(
         model=model,
         args=args,
@@ -107,20 +107,14 @@ def train_sft(spec: SftSpec, run: Run) -> None:
 def prepare_data(spec: SftSpec, run: Run) -> Prepared:
     """The run's dataset, tokenised; made only if there is none of these options yet. Needs no torch."""
     return prepare(
-        _pinned(spec.dataset, run),
+        pinned(spec.dataset, run),
         load_tokenizer(spec.model),
         resolve(spec.model).name,
-        Options(
-            max_length=spec.max_length,
-            overlength=spec.overlength,
-            split=spec.eval_split,
-            seed=spec.seed,
-            completion_only=spec.completion_only,
-        ),
+        spec.preparation,
     )
 
 
-def _pinned(dataset: str, run: Run) -> str:
+def pinned(dataset: str, run: Run) -> str:
     """The version of the dataset that the run began with: a resume must not meet rows that were changed meanwhile."""
     path = run.path / "dataset.txt"
     if not path.exists():

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from engine.adapters.store import read_adapter, refuse_existing
 from engine.data import registry
+from engine.data.prepared import Options
 from engine.errors import BadInput
 from engine.fields import parse
 from engine.models.adapters import refuse_other_base
@@ -116,6 +117,17 @@ class SftSpec(LaunchSpec):
     report_to: Literal["none", "tensorboard", "wandb", "trackio"] = Field(
         "none", description="Where the curves are written too: TensorBoard's are in the run's folder."
     )
+
+    @property
+    def preparation(self) -> Options:
+        """How the dataset is tokenised for it."""
+        return Options(
+            max_length=self.max_length,
+            overlength=self.overlength,
+            split=self.eval_split,
+            seed=self.seed,
+            completion_only=self.completion_only,
+        )
 
     @model_validator(mode="after")
     def _one_precision(self) -> "SftSpec":

@@ -30,7 +30,6 @@ def language() -> str:
     if _KEY not in st.session_state:
         asked = st.session_state.get(_CHOSEN) or st.query_params.get("lang") or st.context.locale or "en"
         st.session_state[_KEY] = "zh" if asked.startswith("zh") else "en"
-    st.session_state[_CHOSEN] = st.session_state[_KEY]
     return st.session_state[_KEY]
 
 
@@ -45,7 +44,7 @@ def language_switch() -> None:
         required=True,
         label_visibility="collapsed",
     )
-    st.query_params["lang"] = language()
+    st.session_state[_CHOSEN] = st.query_params["lang"] = language()
 
 
 @cache

@@ -39,5 +39,5 @@ def _unload_for_runs() -> None:
     from engine.models.host import host
 
     for run in list_runs()[:_NEWEST]:
-        if run.is_alive() and run.take_memory_request():
+        if run.take_memory_request():
             host().unload()

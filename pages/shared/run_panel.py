@@ -6,10 +6,11 @@ Looks at the run's directory every two seconds until the run has ended; what it 
 import streamlit as st
 
 from engine.drafts import save_draft
+from engine.files import read_tail
 from engine.jobs import local
 from engine.runs import Run, Status
 from engine.runs.curves import Curves, read_curves
-from engine.runs.logs import rank_logs, tail, whole_tail
+from engine.runs.logs import rank_logs, whole_tail
 from engine.runs.notes import read_notes
 from engine.runs.run import ENDED
 from engine.runs.turns import turns
@@ -220,5 +221,5 @@ def _log(run: Run) -> None:
             key=f"run.{run.id}.rank",
             width=240,
         )
-    words = whole_tail(run) if rank is None else tail(ranks[rank])
+    words = whole_tail(run) if rank is None else read_tail(ranks[rank])
     st.code(words or t("Nothing yet."), language=None, height=320)

@@ -5,32 +5,21 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from engine.jobs import local, queue
-from engine.jobs.processes import processes
-from engine.runs import Run, list_runs
-from engine.training.specs import parse_spec
-from tests.engine.training.helpers import until
+from engine.jobs import queue
+from tests.engine.training.helpers import end_all, start, until
 
 pytestmark = pytest.mark.browser
 
 
-def _start(model: str, name: str, steps: int) -> Run:
-    values = {"dataset": "zorvex", "adapter": name, "model": model, "max_steps": steps, "batch_size": 2, "samples": 0}
-    return local.start_sft(parse_spec(values))
-
-
 @pytest.fixture(autouse=True)
-def _end_all():
+def _none_left():
     yield
-    for run in list_runs():
-        queue.leave(run)
-        for process in processes(run):
-            process.kill()
+    end_all()
 
 
 def test_the_order_on_the_page_is_the_order_they_run_in(person, tiny, sample_dataset):
-    first, second = (_start(tiny, name, 4000) for name in ("first", "second"))
-    third, fourth = (_start(tiny, name, 2) for name in ("third", "fourth"))
+    first, second = (start(tiny, name, 4000) for name in ("first", "second"))
+    third, fourth = (start(tiny, name, 2) for name in ("third", "fourth"))
     ann = person()
     page = ann.open("runs")
     until(lambda: first.status().step >= 1 and second.status().step >= 1)

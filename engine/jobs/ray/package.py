@@ -8,10 +8,11 @@ from pathlib import Path
 
 from engine.adapters.store import read_adapter
 from engine.data import registry
-from engine.files import write_json, write_text
+from engine.files import write_json
 from engine.runs import Run
 from engine.settings import ROOT, settings
 from engine.training.checkpoints import newest_complete
+from engine.training.sft import pinned
 from engine.training.specs import SftSpec
 
 HOME = "home"
@@ -22,19 +23,11 @@ def fill(folder: Path, spec: SftSpec, run: Run) -> None:
     """Put everything into an empty folder."""
     shutil.copytree(ROOT / "engine", folder / "engine", ignore=shutil.ignore_patterns("__pycache__"))
     home = folder / HOME
-    _dataset(home, _pinned(spec, run))
+    _dataset(home, pinned(spec.dataset, run))
     if spec.from_adapter:
         shutil.copytree(read_adapter(spec.from_adapter).path, home / "lora_store" / spec.from_adapter)
     changes = {"executor": "local", **_own_files(folder, spec)}
     _run(home / "var" / "runs" / run.id, spec.model_copy(update=changes), run)
-
-
-def _pinned(spec: SftSpec, run: Run) -> str:
-    """The version of the dataset that the run began with; the recipe looks into the same file."""
-    path = run.path / "dataset.txt"
-    if not path.exists():
-        write_text(path, registry.card(spec.dataset).reference)
-    return path.read_text(encoding="utf-8")
 
 
 def _dataset(home: Path, reference: str) -> None:

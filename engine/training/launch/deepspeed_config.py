@@ -56,11 +56,6 @@ def read(file: Path) -> dict[str, Any]:
     return config
 
 
-def stage(config: dict[str, Any]) -> int:
-    """The ZeRO stage that a configuration asks for."""
-    return int(config.get("zero_optimization", {}).get("stage", 0))
-
-
 def contradictions(spec: SftSpec, config: dict[str, Any]) -> list[str]:
     """Where a person's own configuration says something else than the spec: `name: 8 in the file, 4 in the settings`.
 

@@ -3,7 +3,6 @@
 Greedy, so that they draw no random number and the training goes on as it would have without them.
 """
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +11,8 @@ from transformers import Trainer, TrainerCallback
 
 from engine.data import registry
 from engine.data.split import falls_to_eval
-from engine.files import write_json
 from engine.runs import Run
+from engine.runs.samples import write_samples
 from engine.training.specs import SftSpec
 from engine.training.trainer.callback import sharding
 
@@ -100,5 +99,4 @@ class SamplesCallback(TrainerCallback):
 
     def _write(self, step: int, replies: list[str]) -> None:
         samples = [{"prompt": prompt, "reply": reply} for prompt, reply in zip(self._prompts, replies, strict=True)]
-        write_json(Path(self._run.path) / "samples" / f"step-{step}.json", {"step": step, "samples": samples})
-        self._run.add_event(event="samples", step=step)
+        write_samples(self._run, step, samples)

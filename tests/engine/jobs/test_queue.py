@@ -6,32 +6,20 @@ import pytest
 
 from engine.errors import BadInput
 from engine.jobs import local, queue
-from engine.runs import Run, open_run
-from engine.training.specs import parse_spec
-from tests.engine.training.helpers import until
-
-
-def _start(model: str, name: str, steps: int = 4000, **more: object) -> Run:
-    values = {"dataset": "zorvex", "adapter": name, "model": model, "max_steps": steps, "batch_size": 2, "samples": 0}
-    return local.start_sft(parse_spec({**values, **more}))
+from engine.runs import open_run
+from tests.engine.training.helpers import end_all, kill, start, until
 
 
 @pytest.fixture(autouse=True)
-def _end_all():
+def _none_left():
     yield
-    from engine.jobs.processes import processes
-    from engine.runs import list_runs
-
-    for run in list_runs():
-        queue.leave(run)
-        for process in processes(run):
-            process.kill()
+    end_all()
 
 
 def test_two_at_once_and_the_order_asked_for(tiny, sample_dataset):
     two = {"nproc": 2, "launcher": "torchrun"}
-    first, second = _start(tiny, "first", **two), _start(tiny, "second", **two)
-    third, fourth, fifth = (_start(tiny, name, steps=2) for name in ("third", "fourth", "fifth"))
+    first, second = start(tiny, "first", **two), start(tiny, "second", **two)
+    third, fourth, fifth = (start(tiny, name, steps=2) for name in ("third", "fourth", "fifth"))
     until(lambda: first.status().step >= 1 and second.status().step >= 1)
     ports = {json.loads((run.path / "launch.json").read_text())["port"] for run in (first, second)}
     assert len(ports) == 2
@@ -51,7 +39,7 @@ def test_leaving_the_queue_and_coming_back(tiny, sample_dataset, monkeypatch):
     from engine.settings import settings
 
     settings.cache_clear()
-    first, second = _start(tiny, "first"), _start(tiny, "second", steps=2)
+    first, second = start(tiny, "first"), start(tiny, "second", steps=2)
     until(lambda: first.status().step >= 1)
     local.stop(second)
     assert second.status().state == "stopped" and queue.waiting() == []
@@ -64,17 +52,12 @@ def test_leaving_the_queue_and_coming_back(tiny, sample_dataset, monkeypatch):
 
 
 def test_a_waiting_run_outlives_everything(tiny, sample_dataset, studio):
-    runs = [_start(tiny, name) for name in ("first", "second")]
-    third = _start(tiny, "third", steps=2)
+    runs = [start(tiny, name) for name in ("first", "second")]
+    third = start(tiny, "third", steps=2)
     until(lambda: all(run.status().step >= 1 for run in runs))
-    import os
-    import signal
-
     for run in runs:  # their ends do not advance the queue
-        process = run.status().process
-        assert process
-        os.kill(process[0], signal.SIGKILL)
-    until(lambda: all(run.status().state == "lost" for run in runs))
+        kill(run)
+    assert [run.status().state for run in runs] == ["lost", "lost"]
     assert open_run(third.id).status().state == "queued"
     code, _, errors = studio("runs", "list", "--json")
     assert code == 0, errors

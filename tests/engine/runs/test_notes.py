@@ -3,9 +3,9 @@
 import pytest
 
 from engine.errors import BadInput
-from engine.files import write_json
+from engine.files import read_tail, write_json
 from engine.runs import create_run
-from engine.runs.logs import rank_logs, tail
+from engine.runs.logs import rank_logs
 from engine.runs.notes import Notes, read_notes, write_notes
 from engine.runs.samples import read_samples, sample_steps
 
@@ -48,9 +48,9 @@ def test_samples_are_listed_by_step_and_damaged_ones_are_empty(run):
 
 
 def test_each_process_has_its_log_and_a_tail_is_its_last_lines(run):
-    assert rank_logs(run) == {} and tail(run.log) == ""
+    assert rank_logs(run) == {} and read_tail(run.log) == ""
     (run.path / "logs").mkdir()
     for rank in (0, 10, 2):
         (run.path / "logs" / f"rank-{rank}.txt").write_text("\n".join(f"{rank}: {n}" for n in range(9000)) + "\n")
     assert list(rank_logs(run)) == [0, 2, 10]
-    assert tail(rank_logs(run)[10], 2) == "10: 8998\n10: 8999"
+    assert read_tail(rank_logs(run)[10], 2) == "10: 8998\n10: 8999"

@@ -1,11 +1,17 @@
 """What the training tests share: one way to train through the command line, and looks at what came of it."""
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable
 
 from engine.files import sha256
-from engine.runs import Run
+from engine.jobs import local, queue
+from engine.jobs.processes import processes
+from engine.runs import Run, list_runs
 from engine.settings import settings
+from engine.training.specs import parse_spec
 
 FAST = ["--batch-size", 2, "--rank", 4, "--learning-rate", 0.01, "--eval-split", 0.1, "--samples", 0]
 
@@ -32,3 +38,26 @@ def losses(run: Run) -> dict[int, float]:
 def weights(adapter: str) -> str:
     """The digest of an adapter's weights."""
     return sha256(settings().lora_store / adapter / "adapter_model.safetensors")
+
+
+def start(model: str, name: str, steps: int = 4000, **more: object) -> Run:
+    """A run in the background, or in the queue, as the page starts it."""
+    values = {"dataset": "zorvex", "adapter": name, "model": model, "max_steps": steps, "batch_size": 2, "samples": 0}
+    return local.start_sft(parse_spec({**values, **more}))
+
+
+def end_all() -> None:
+    """Leave no run behind, waiting or going on."""
+    for run in list_runs():
+        queue.leave(run)
+        for process in processes(run):
+            process.kill()
+
+
+def kill(run: Run) -> None:
+    """`kill -9` of the leading process, and wait until that shows; it may have ended by itself just before."""
+    process = run.status().process
+    assert process
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process[0], signal.SIGKILL)
+    until(lambda: run.status().state in ("lost", "finished"), 120)

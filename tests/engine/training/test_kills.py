@@ -1,9 +1,6 @@
 """Killed at any moment, saves included, and resumed: the run ends with the very weights of one that was left alone."""
 
-import contextlib
-import os
 import random
-import signal
 import time
 
 import pytest
@@ -11,7 +8,7 @@ import pytest
 from engine.runs import Run, open_run
 from engine.training.checkpoints import is_complete, newest_complete, step_of
 from tests.conftest import PROVE
-from tests.engine.training.helpers import losses, train, until, weights
+from tests.engine.training.helpers import kill, losses, train, until, weights
 
 SAVES_ALL_THE_TIME = ["--max-steps", 120, "--save-steps", 1]
 
@@ -42,11 +39,7 @@ def _kill_after(run: Run, seconds: float) -> bool:
     """Kill a run's process some time after its first step; false if the run ended before."""
     until(lambda: run.status().step >= 1)
     time.sleep(seconds)
-    process = run.status().process
-    assert process
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(process[0], signal.SIGKILL)
-    until(lambda: run.status().state in ("lost", "finished"))
+    kill(run)
     return run.status().state == "lost"
 
 
@@ -55,10 +48,8 @@ def test_a_truncated_checkpoint_is_passed_over_and_said_so(studio, tiny, sample_
     _, document, _ = train(studio, sample_dataset, "cut", tiny, "--max-steps", 40, "--save-steps", 4)
     run = open_run(document["run"])
     until(lambda: run.status().step >= 13)
-    process = run.status().process
-    assert process
-    os.kill(process[0], signal.SIGKILL)
-    until(lambda: run.status().state == "lost")
+    kill(run)
+    assert run.status().state == "lost"
     newest = newest_complete(run.checkpoints)
     assert newest
     with (newest / "optimizer.pt").open("r+b") as file:

@@ -1,10 +1,7 @@
 """The SFT recipe through the command line: it learns, stops, resumes, survives kill -9, and says what it did."""
 
 import json
-import os
 import random
-import signal
-import time
 
 import pytest
 
@@ -13,6 +10,7 @@ from engine.jobs import local
 from engine.runs import open_run
 from engine.training.checkpoints import is_complete, newest_complete, step_of
 from tests.conftest import PROVE
+from tests.engine.training.helpers import kill, losses, until
 
 FAST = [
     "--max-steps",
@@ -36,26 +34,15 @@ def _train(studio, dataset, adapter, model, *more):
     )  # fmt: skip
 
 
-def _until(condition, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def _losses(run):
-    return {event["step"]: event["loss"] for event in run.events() if "loss" in event}
-
-
 def test_a_run_writes_what_its_page_needs(studio, tiny, sample_dataset):
     code, document, errors = _train(studio, sample_dataset, "fact", tiny, "--eval-steps", 6, "--wait")
     assert code == 0, errors
     assert {"run", "status", "step", "max_steps", "adapter", "loss", "command"} <= set(document)
     assert (document["status"], document["step"], document["max_steps"]) == ("finished", 12, 12)
     run = open_run(document["run"])
-    losses = _losses(run)
-    assert list(losses) == list(range(1, 13))
-    assert losses[12] == document["loss"] < losses[1]
+    by_step = losses(run)
+    assert list(by_step) == list(range(1, 13))
+    assert by_step[12] == document["loss"] < by_step[1]
     event = next(event for event in run.events() if event.get("step") == 5)
     assert event["learning_rate"] > 0 and event["tokens_per_second"] > 0 and event["memory"] > 2**20
     assert [event["step"] for event in run.events() if "eval_loss" in event][:2] == [6, 12]
@@ -84,7 +71,7 @@ def test_stop_saves_and_resume_gives_the_same_end(studio, tiny, sample_dataset):
     _, undisturbed, _ = _train(studio, sample_dataset, "whole", tiny, "--max-steps", 40, "--wait")
     _, document, _ = _train(studio, sample_dataset, "halved", tiny, "--max-steps", 40)
     run = open_run(document["run"])
-    _until(lambda: run.status().step >= 5)
+    until(lambda: run.status().step >= 5, 120)
     code, stopped, errors = studio("runs", "stop", run.id, "--json")
     assert code == 0, errors
     assert stopped["status"] == "stopped" and 5 <= stopped["step"] < 40
@@ -93,7 +80,7 @@ def test_stop_saves_and_resume_gives_the_same_end(studio, tiny, sample_dataset):
     code, resumed, errors = studio("runs", "resume", run.id, "--wait", "--json")
     assert code == 0, errors
     assert resumed["status"] == "finished"
-    assert _losses(run) == _losses(open_run(undisturbed["run"]))
+    assert losses(run) == losses(open_run(undisturbed["run"]))
 
 
 def test_waiting_for_a_run_that_is_stopped_exits_1(studio, tiny, sample_dataset):
@@ -106,7 +93,7 @@ def test_waiting_for_a_run_that_is_stopped_exits_1(studio, tiny, sample_dataset)
     thread.start()
     from engine.runs import list_runs
 
-    _until(lambda: list_runs() and list_runs()[0].status().step >= 2)
+    until(lambda: list_runs() and list_runs()[0].status().step >= 2, 120)
     local.stop(list_runs()[0])
     thread.join()
     code, document, errors = ended[0]
@@ -120,11 +107,9 @@ def test_kill_minus_9_then_resume_equals_an_unkilled_run(studio, tiny, sample_da
     _, document, _ = _train(studio, sample_dataset, "killed", tiny, "--max-steps", 30)
     run = open_run(document["run"])
     kill_at = random.Random(seed).randrange(4, 28)
-    _until(lambda: run.status().step >= kill_at)
-    process = run.status().process
-    assert process
-    os.kill(process[0], signal.SIGKILL)
-    _until(lambda: run.status().state == "lost")
+    until(lambda: run.status().step >= kill_at, 120)
+    kill(run)
+    assert run.status().state == "lost"
     checkpoint = newest_complete(run.checkpoints)
     assert checkpoint and step_of(checkpoint) >= 3
     code, resumed, errors = studio("runs", "resume", run.id, "--wait", "--json")
@@ -138,11 +123,9 @@ def test_kill_minus_9_then_resume_equals_an_unkilled_run(studio, tiny, sample_da
 def test_a_half_written_checkpoint_is_passed_over(studio, tiny, sample_dataset):
     _, document, _ = _train(studio, sample_dataset, "killed", tiny, "--max-steps", 400)
     run = open_run(document["run"])
-    _until(lambda: run.status().step >= 8)
-    process = run.status().process
-    assert process
-    os.kill(process[0], signal.SIGKILL)
-    _until(lambda: run.status().state == "lost")
+    until(lambda: run.status().step >= 8, 120)
+    kill(run)
+    assert run.status().state == "lost"
     newest = newest_complete(run.checkpoints)
     assert newest
     with (newest / "optimizer.pt").open("r+b") as file:
@@ -159,8 +142,8 @@ def test_continuing_an_adapter(studio, tiny, sample_dataset):
     )
     assert document["status"] == "finished", errors
     assert (read_adapter("second").rank, read_adapter("second").card.spec["rank"]) == (4, 4)
-    losses = {name: _losses(open_run(read_adapter(name).card.run or "")) for name in ("first", "second")}
-    assert losses["second"][1] < losses["first"][1]
+    made = {name: losses(open_run(read_adapter(name).card.run or "")) for name in ("first", "second")}
+    assert made["second"][1] < made["first"][1]
 
 
 def test_packing_and_other_switches_run(studio, tiny, sample_dataset):
