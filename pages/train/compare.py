@@ -7,8 +7,8 @@ import statistics
 
 import streamlit as st
 
-from engine.data.specs import SPECS
 from engine.errors import BadInput
+from engine.jobs.recipes import TRAININGS
 from engine.runs import Run, open_run
 from engine.runs.curves import Curves, read_curves
 from engine.runs.samples import Sample, read_samples, sample_steps
@@ -31,7 +31,7 @@ _SMOOTH = 0.02
 
 def is_training(run: Run) -> bool:
     """Whether a run has curves to compare."""
-    return run.kind not in SPECS
+    return run.kind in TRAININGS
 
 
 def compare(ids: list[str]) -> None:

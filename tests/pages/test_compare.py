@@ -179,3 +179,11 @@ def test_the_button_compares_the_run_looked_at_with_the_newest_other():
     assert app.query_params["compare"] in ([f"{runs[0].id},{newest}"], f"{runs[0].id},{newest}")
     _button(app, "Back to one run").click().run()
     assert "compare" not in app.query_params and not app.exception
+
+
+def test_only_trainings_have_curves_to_compare():
+    from pages.train.compare import is_training
+
+    assert is_training(create_run("sft", {}, "x", adapter="a"))
+    assert not is_training(create_run("evaluate", {"adapter": "a"}, "x"))
+    assert not is_training(create_run("import", {}, "x", subject="d"))
