@@ -58,7 +58,7 @@ def _overlength(word: str) -> str:
 def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
     """Start, and with `--wait` follow; with `--check` only look."""
     from engine.commands.runs import describe, follow
-    from engine.jobs.local import check_sft, start_sft
+    from engine.jobs.local import check_training, start_training
     from engine.settings import settings
     from engine.training.presets import load_preset
     from engine.training.specs import SftSpec, parse_spec
@@ -66,9 +66,9 @@ def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
     preset = load_preset(arguments.preset) if arguments.preset else {}
     spec = parse_spec({"model": settings().default_model, **preset, **given(arguments, SftSpec)})
     if arguments.check:
-        check_sft(spec)
+        check_training(spec)
         return _check(spec)
-    run = start_sft(spec)
+    run = start_training(spec)
     waits = " when its devices are free" if run.waiting_place() is not None else ""
     say(f"Run {run.id} is on its way{waits}; `python -m engine runs show {run.id}` tells how far it is.")
     return follow(run) if arguments.wait else describe(run)

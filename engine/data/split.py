@@ -18,11 +18,12 @@ def falls_to_eval(row: dict[str, Any], share: float, seed: int) -> bool:
     """Whether a row measures, by the first thing the user says; blanks at its edges do not count.
 
     Args:
-        row: a conversation as it lies on disk.
+        row: a conversation, or a prompt with its replies, as it lies on disk.
         share: of all prompts, 0 to below 1.
         seed: another one sends other prompts.
     """
-    prompt = next((turn["content"] for turn in row["messages"] if turn["role"] == "user"), "")
+    turns = row["messages"] if "messages" in row else row["prompt"]
+    prompt = next((turn["content"] for turn in turns if turn["role"] == "user"), "")
     drawn = hashlib.blake2b(f"{seed}\n{prompt.strip()}".encode(), digest_size=8).digest()
     return int.from_bytes(drawn) < share * 2**64
 

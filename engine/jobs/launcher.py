@@ -9,11 +9,11 @@ import subprocess
 
 from engine.errors import Failure
 from engine.jobs.rank import die_with_parent
+from engine.jobs.recipes import prepare_data
 from engine.runs import Run, ranks
 from engine.settings import ROOT
 from engine.training.launch.command import prepare
-from engine.training.sft import prepare_data
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 _KILLED = (
     "Process {rank} of the run was killed: by the system if memory ran out, or by hand. "
@@ -22,13 +22,13 @@ _KILLED = (
 _NEVER_BEGAN = "The launcher {launcher} ended with code {code} before the training began; the log says why."
 
 
-def launch(spec: SftSpec, run: Run) -> None:
+def launch(spec: LoraSpec, run: Run) -> None:
     """Start the processes and wait until all have ended.
 
     Raises:
         Failure: one of them failed; the reason of the one that failed first.
     """
-    prepare_data(spec, run)  # once, before there are several that would each do it
+    prepare_data(run)  # once, before there are several that would each do it
     command = prepare(spec, run)
     ranks.forget(run)
     print(command, flush=True)
@@ -53,7 +53,7 @@ def _end_the_rest(run: Run) -> None:
             living.kill()
 
 
-def _reason(run: Run, spec: SftSpec, code: int) -> Failure:
+def _reason(run: Run, spec: LoraSpec, code: int) -> Failure:
     """Of the process that failed first, not of those that could not go on without it."""
     began = sorted(ranks.list_ranks(run), key=lambda rank: rank.ended or math.inf)
     failed = [rank for rank in began if rank.message]

@@ -15,11 +15,13 @@ from engine.runs import Run, create_run
 from engine.runs.run import ENDED
 from engine.training.launch.command import check as check_launch
 from engine.training.launch.specs import LaunchSpec
+from engine.training.lora_spec import LoraSpec, continued
 from engine.training.resuming import change
-from engine.training.specs import SftSpec, check_spec, continued
+from engine.training.rlhf_specs import RlhfSpec, check_rlhf
+from engine.training.specs import SftSpec, check_spec
 
 
-def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
+def start_training(spec: LoraSpec, unload_chat: bool = False) -> Run:
     """Start a training run in the background, or let it wait for its devices.
 
     Args:
@@ -30,21 +32,24 @@ def start_sft(spec: SftSpec, unload_chat: bool = False) -> Run:
         BadInput: it cannot work as asked; nothing was started.
     """
     spec = continued(spec)
-    check_sft(spec)
-    run = create_run("sft", spec.model_dump(), command_line(spec), adapter=spec.adapter)
+    check_training(spec)
+    run = create_run(spec.method, spec.model_dump(), command_line(spec), adapter=spec.adapter)
     if unload_chat:
         run.ask_for_memory()
     queue.start(run)
     return run
 
 
-def check_sft(spec: SftSpec) -> None:
+def check_training(spec: LoraSpec) -> None:
     """Refuse now what would fail later.
 
     Raises:
         BadInput: with what to do.
     """
-    check_spec(spec)
+    if isinstance(spec, SftSpec):
+        check_spec(spec)
+    elif isinstance(spec, RlhfSpec):
+        check_rlhf(spec)
     check_launch(spec)
     if spec.executor == "ray":
         ray_follow.check()
@@ -62,13 +67,15 @@ def start_data(spec: DataSpec) -> Run:
     return run
 
 
-def command_line(spec: SftSpec) -> str:
+def command_line(spec: LoraSpec) -> str:
     """The command that does what the spec asks for, with every setting of the recipe spelled out."""
     values = spec.model_dump(exclude_none=True)
     for name, field in LaunchSpec.model_fields.items():  # of the launch, only what was chosen
         if values.get(name) == field.default:
             values.pop(name, None)
-    return shlex.join(["python", "-m", "engine", "train", "sft", *flags(values)])
+    return shlex.join(
+        ["python", "-m", "engine", "train" if isinstance(spec, SftSpec) else "rlhf", spec.method, *flags(values)]
+    )
 
 
 def resume(run: Run, changes: dict[str, Any] | None = None) -> None:

@@ -11,14 +11,17 @@ import traceback
 
 import psutil
 
-from engine.errors import Failure
+from engine.errors import Failure, StudioError
 from engine.jobs import launcher, queue
+from engine.jobs.evaluation import compare_afterwards
 from engine.jobs.processes import LOCK_VARIABLE
 from engine.jobs.ray import follow as ray_follow
 from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
 from engine.training.failures import explain
+from engine.training.preference_data import read_frozen
+from engine.training.rlhf_specs import PolicySpec
 
 
 def work(run_id: str) -> None:
@@ -55,6 +58,18 @@ def _to_its_end(run: Run) -> None:
     status = run.status()
     stopped = run.stop_requested() and status.step < status.max_steps
     run.update(state="stopped" if stopped else "finished", ended=time.time())
+    if not stopped:
+        _measure(run)
+
+
+def _measure(run: Run) -> None:
+    """Let the comparison with what was there before follow, where the spec asks for it and there are prompts for it."""
+    if run.kind not in TRAININGS:
+        return
+    spec = TRAININGS[run.kind].model_validate(run.spec())
+    if isinstance(spec, PolicySpec) and spec.compare and read_frozen(run).evaluation:
+        with contextlib.suppress(StudioError):  # the training itself is done, whatever becomes of this
+            compare_afterwards(spec)
 
 
 def _do(run: Run) -> None:

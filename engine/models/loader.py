@@ -74,7 +74,7 @@ def _names_plain_tokenizer(folder: Path) -> bool:
 
 
 def load_model(
-    name: str | None = None, placement: Placement | None = None, attention: str = "auto"
+    name: str | None = None, placement: Placement | None = None, attention: str = "auto", scores: bool = False
 ) -> "PreTrainedModel":
     """The model's weights in memory, in eval mode.
 
@@ -82,24 +82,27 @@ def load_model(
         name: as `catalog.resolve` takes it.
         placement: by default the settings'.
         attention: `sdpa`, `flash_attention_2`, `eager`; `auto` leaves it to transformers.
+        scores: with a head that gives a text one number, instead of the language model's; it is random, by torch's seed.
 
     Raises:
         BadInput: it cannot be loaded as asked, for a reason the sentence gives.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     source = resolve(name)
     placement = placement or Placement.from_settings()
+    kind = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model = kind.from_pretrained(
             local_folder(source),
             use_safetensors=True,
             trust_remote_code=_trusted(source),
             dtype=torch_dtype(placement.dtype),
             quantization_config=_quantization(placement.quantization),
             attn_implementation=None if attention == "auto" else attention,
+            **({"num_labels": 1} if scores else {}),
             **_device_arguments(placement),
         )
     except ValueError as error:

@@ -12,7 +12,7 @@ from engine.devices import has_cuda
 from engine.errors import BadInput
 from engine.files import read_json, read_safetensors_header
 from engine.models.catalog import ModelSource, local_folder, resolve
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 _PROCESS = 700 * 2**20
 """Bytes of Python, torch and its buffers on a CPU, or of a CUDA context with its workspaces (measured: 0.5 to 0.8 GiB)."""
@@ -89,7 +89,7 @@ def _count_weights(source: ModelSource, folder: Path) -> int:
     return sum(math.prod(tensor["shape"]) for header in headers for tensor in header.values())
 
 
-def adapter_weights(spec: SftSpec, model: Shape) -> int:
+def adapter_weights(spec: LoraSpec, model: Shape) -> int:
     """Weights that are trained: A and B of each layer that gets an adapter."""
     attention = 2 * (model.hidden + model.hidden) + 2 * (model.hidden + model.kv)
     mlp = 3 * (model.hidden + model.intermediate)
@@ -97,7 +97,7 @@ def adapter_weights(spec: SftSpec, model: Shape) -> int:
     return spec.rank * widths * model.layers
 
 
-def needed(spec: SftSpec, model: Shape, length: int | None = None) -> Memory:
+def needed(spec: LoraSpec, model: Shape, length: int | None = None) -> Memory:
     """What one process needs on its device.
 
     Args:
@@ -121,12 +121,12 @@ def needed(spec: SftSpec, model: Shape, length: int | None = None) -> Memory:
     )
 
 
-def checkpoint_bytes(spec: SftSpec, model: Shape) -> int:
+def checkpoint_bytes(spec: LoraSpec, model: Shape) -> int:
     """Size of one checkpoint: the adapter, the optimizer's state, the tokenizer."""
     return adapter_weights(spec, model) * (4 + _OPTIMIZER) + 8 * 2**20
 
 
-def _activations(spec: SftSpec, model: Shape, length: int, bytes_each: int) -> int:
+def _activations(spec: LoraSpec, model: Shape, length: int, bytes_each: int) -> int:
     tokens = spec.batch_size * length
     # kept for the way back: inputs of the norms and projections, queries, keys, values, and the gated MLP's four
     layer = tokens * (8 * model.hidden + 2 * model.kv + 4 * model.intermediate) * bytes_each

@@ -26,7 +26,12 @@ def kind_name(kind: str) -> str:
     """What a kind of job is called."""
     return {
         "sft": t("LoRA training"),
+        "reward": t("Reward model"),
+        "dpo": "DPO",
+        "kto": "KTO",
+        "rloo": "RLOO",
         "evaluate": t("Evaluation"),
+        "winrate": t("Comparison"),
         "import": t("Import"),
         "clean": t("Cleaning"),
         "prepare": t("Preparation"),

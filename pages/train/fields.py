@@ -1,6 +1,6 @@
-"""The fields of a training form, drawn from `SftSpec`: its types decide the widget, its descriptions are the help.
+"""The fields of a training form, drawn from its spec: its types decide the widget, its descriptions are the help.
 
-Checks nothing: `engine.training.specs` says in a sentence what cannot be.
+Checks nothing: the spec says in a sentence what cannot be.
 """
 
 import typing
@@ -11,35 +11,57 @@ import streamlit as st
 from engine.devices import devices, has_cuda
 from engine.jobs.queue import taken
 from engine.settings import settings
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
 
+LISTS = ("sample_prompts", "reward")
+"""Fields that the form has as text, one entry a line."""
 _STEPS = {"alpha": 1.0, "epochs": 1.0, "learning_rate": 1e-4}
 
 
-def defaults() -> dict[str, Any]:
+def defaults(kind: type[LoraSpec]) -> dict[str, Any]:
     """What each field holds before anybody touched it, in the type that its widget wants."""
     values = {}
-    for name, field in SftSpec.model_fields.items():
+    for name, field in kind.model_fields.items():
         value: Any = None if field.is_required() else field.default
         values[name] = float(value) if field.annotation is float else value
-    return {**values, "sample_prompts": ""}
+    return {**values, **{name: "" for name in LISTS if name in values}}
 
 
-def asked(values: dict[str, Any]) -> dict[str, Any]:
-    """The form's values as the spec takes them: prompts by line, and no words where nothing was typed."""
-    prompts = [line.strip() for line in (values["sample_prompts"] or "").splitlines() if line.strip()]
-    texts = {
-        name: values[name] or None for name, field in SftSpec.model_fields.items() if field.annotation == str | None
-    }
-    return {**values, **texts, "sample_prompts": prompts}
+def asked(kind: type[LoraSpec], values: dict[str, Any]) -> dict[str, Any]:
+    """The form's values as the spec takes them: lists by line, and no words where nothing was typed."""
+    lists = {name: _lines(values[name]) for name in LISTS if name in values}
+    texts = {name: values[name] or None for name, field in kind.model_fields.items() if field.annotation == str | None}
+    return {**values, **texts, **lists}
 
 
-def groups() -> dict[str, list[str]]:
-    """The settings most people never touch, by what they are about."""
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
+def groups(kind: type[LoraSpec]) -> dict[str, list[str]]:
+    """The settings of a spec that most people never touch, by what they are about."""
+    there = {title: [name for name in names if name in kind.model_fields] for title, names in _groups().items()}
+    return {title: names for title, names in there.items() if names}
+
+
+def _groups() -> dict[str, list[str]]:
     return {
-        t("Adapter"): ["rank", "alpha", "dropout", "target_modules"],
+        t("Preferences"): [
+            "loss_type",
+            "beta",
+            "label_smoothing",
+            "precompute_reference",
+            "desirable_weight",
+            "undesirable_weight",
+            "num_generations",
+            "max_new_tokens",
+            "temperature",
+            "center_rewards",
+            "compare",
+        ],
+        t("Adapter"): ["rank", "alpha", "dropout", "target_modules", "stack"],
         t("Optimisation"): [
             "learning_rate",
             "schedule",
@@ -90,9 +112,9 @@ def _on_gpus(*names: str) -> list[str]:
     return list(names) if has_cuda() else []
 
 
-def setting(form: Form, name: str) -> None:
+def setting(form: Form, name: str, kind: type[LoraSpec]) -> None:
     """One field's widget."""
-    field = SftSpec.model_fields[name]
+    field = kind.model_fields[name]
     common: dict[str, Any] = {
         "label": label(name),
         "key": form.key(name),
@@ -101,7 +123,7 @@ def setting(form: Form, name: str) -> None:
     if name == "gpus":
         labels = _gpus()
         st.multiselect(options=list(labels), format_func=lambda number: labels.get(number, str(number)), **common)
-    elif name == "sample_prompts":
+    elif name in LISTS:
         st.text_area(placeholder=t("one a line"), height=68, **common)
     elif field.annotation == str | None:
         st.text_input(placeholder=t("none"), **common)
@@ -171,6 +193,20 @@ def label(name: str) -> str:
         "batch_size": t("Batch size"),
         "grad_accum": t("Gradient accumulation"),
         "seed": t("Seed"),
+        "stack": t("Stack on it"),
+        "loss_type": t("Loss"),
+        "beta": t("Beta"),
+        "label_smoothing": t("Label smoothing"),
+        "precompute_reference": t("Reference computed first"),
+        "desirable_weight": t("Weight of good replies"),
+        "undesirable_weight": t("Weight of bad replies"),
+        "num_generations": t("Replies a prompt"),
+        "max_new_tokens": t("Tokens of a reply"),
+        "temperature": t("Temperature"),
+        "center_rewards": t("Centring of rewards"),
+        "compare": t("Compare afterwards"),
+        "judge": t("Judged by"),
+        "reward": t("Reward"),
         "epochs": t("Epochs"),
         "max_steps": t("Max steps"),
         "max_length": t("Max length"),

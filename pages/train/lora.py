@@ -9,7 +9,7 @@ from engine.data import registry
 from engine.devices import has_cuda
 from engine.drafts import save_draft
 from engine.errors import StudioError
-from engine.jobs.local import command_line, start_sft
+from engine.jobs.local import command_line, start_training
 from engine.models.catalog import list_models, resolve
 from engine.runs import list_runs
 from engine.settings import settings
@@ -33,7 +33,7 @@ def main() -> None:
     """The page."""
     frame.person()
     datasets = [card.name for card in registry.list_datasets() if card.kind == "messages"]
-    form = Form("lora", {**defaults(), "adapter": "", "model": settings().default_model, "unload": has_cuda()})
+    form = Form("lora", {**defaults(SftSpec), "adapter": "", "model": settings().default_model, "unload": has_cuda()})
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(t("LoRA training"), width="content")
         if datasets:
@@ -94,9 +94,9 @@ def _front(form: Form, datasets: list[str]) -> None:
             help=t("A model of this machine, or type a hub id such as {name}.", name="`Qwen/Qwen3-0.6B`"),
         )
         with epochs:
-            setting(form, "epochs")
+            setting(form, "epochs", SftSpec)
         with steps:
-            setting(form, "max_steps")
+            setting(form, "max_steps", SftSpec)
 
 
 def _free_name(dataset: str) -> str:
@@ -107,14 +107,14 @@ def _free_name(dataset: str) -> str:
 
 
 def _more(form: Form) -> None:
-    for title, names in groups().items():
+    for title, names in groups(SftSpec).items():
         st.markdown(f"**{title}**")
         for start in range(0, len(names), A_ROW):
             for column, name in zip(
                 st.columns(A_ROW, vertical_alignment="bottom"), names[start : start + A_ROW], strict=False
             ):
                 with column:
-                    setting(form, name)
+                    setting(form, name, SftSpec)
         if "rank" in names:
             _continued(form)
 
@@ -162,7 +162,7 @@ def _launch(form: Form) -> None:
 
 def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
     """What the form asks for, and why it cannot be had."""
-    values: dict[str, Any] = asked({name: value for name, value in form.values().items() if name != "unload"})
+    values: dict[str, Any] = asked(SftSpec, {name: value for name, value in form.values().items() if name != "unload"})
     values["adapter"] = values["adapter"].strip() or _free_name(values["dataset"])
     spec = None
     try:
@@ -177,7 +177,7 @@ def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
 
 
 def _start(form: Form, spec: SftSpec, unload: bool) -> None:
-    run = start_sft(spec, unload)
+    run = start_training(spec, unload)
     # the next adapter needs another name; all else is worth keeping
     save_draft(frame.person(), form.name, {**form.values(), "adapter": ""})
     st.switch_page("pages/train/runs.py", query_params={"run": run.id})

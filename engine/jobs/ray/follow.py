@@ -19,7 +19,7 @@ from engine.jobs.ray.submit import submit
 from engine.runs import Run, Stopped
 from engine.runs.run import Status
 from engine.settings import settings
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 _PATIENCE_SECONDS = 120
 """How long a cluster may not answer before the run is given up here; the job itself goes on."""
@@ -60,7 +60,7 @@ def check() -> str:
     return address
 
 
-def follow(spec: SftSpec, run: Run) -> None:
+def follow(spec: LoraSpec, run: Run) -> None:
     """Train on the cluster, and bring over what comes of it; take up a job that an earlier leader of the run left.
 
     Raises:
@@ -101,7 +101,7 @@ def _connect(address: str) -> Any:
         ) from error
 
 
-def _left_going(client: Any, spec: SftSpec, run: Run) -> Job | None:
+def _left_going(client: Any, spec: LoraSpec, run: Run) -> Job | None:
     """The job that an earlier leader of this run did not see to its end, if there is still something to see."""
     job = _remembered(run)
     if job is None or job.over:
@@ -116,7 +116,7 @@ def _left_going(client: Any, spec: SftSpec, run: Run) -> Job | None:
     return job
 
 
-def _submit(client: Any, spec: SftSpec, run: Run) -> Job:
+def _submit(client: Any, spec: LoraSpec, run: Run) -> Job:
     last = _remembered(run)
     job = Job(number=last.number + 1 if last else 1)
     _remember(run, job)  # before it is sent: a leader that comes after this one asks whether it arrived
@@ -124,7 +124,7 @@ def _submit(client: Any, spec: SftSpec, run: Run) -> Job:
     return job
 
 
-def _watch(client: Any, job: Job, spec: SftSpec, run: Run) -> tuple[Any, Status | None]:
+def _watch(client: Any, job: Job, spec: LoraSpec, run: Run) -> tuple[Any, Status | None]:
     """Bring over what is new until the job has ended, or is taken back while it waits; returns Ray's word on it and its own."""
     import requests
 
@@ -152,7 +152,7 @@ def _watch(client: Any, job: Job, spec: SftSpec, run: Run) -> tuple[Any, Status 
         time.sleep(max(1.0, 4 * (time.monotonic() - began)))  # a slow line is not kept busy all the time
 
 
-def _bring(files: JobFiles, job: Job, spec: SftSpec, run: Run, known: Status | None = None) -> Status | None:
+def _bring(files: JobFiles, job: Job, spec: LoraSpec, run: Run, known: Status | None = None) -> Status | None:
     """Bring over all that is new."""
     log_bytes = bring_output(files, job.log_bytes)
     if log_bytes != job.log_bytes:

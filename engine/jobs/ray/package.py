@@ -12,20 +12,20 @@ from engine.files import write_json
 from engine.runs import Run
 from engine.settings import ROOT, settings
 from engine.training.checkpoints import newest_complete
-from engine.training.sft import pinned
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
+from engine.training.pinning import pinned
 
 HOME = "home"
 """The studio home in the package."""
 
 
-def fill(folder: Path, spec: SftSpec, run: Run) -> None:
+def fill(folder: Path, spec: LoraSpec, run: Run) -> None:
     """Put everything into an empty folder."""
     shutil.copytree(ROOT / "engine", folder / "engine", ignore=shutil.ignore_patterns("__pycache__"))
     home = folder / HOME
     _dataset(home, pinned(spec.dataset, run))
-    if spec.from_adapter:
-        shutil.copytree(read_adapter(spec.from_adapter).path, home / "lora_store" / spec.from_adapter)
+    for name in spec.adapters:
+        shutil.copytree(read_adapter(name).path, home / "lora_store" / name)
     changes = {"executor": "local", **_own_files(folder, spec)}
     _run(home / "var" / "runs" / run.id, spec.model_copy(update=changes), run)
 
@@ -42,7 +42,7 @@ def _dataset(home: Path, reference: str) -> None:
         write_json(path, card.model_dump())
 
 
-def _own_files(folder: Path, spec: SftSpec) -> dict[str, str]:
+def _own_files(folder: Path, spec: LoraSpec) -> dict[str, str]:
     """A person's own configuration files under names of ours, and the settings that name them."""
     changes = {}
     for name in ("deepspeed", "accelerate_config"):
@@ -52,7 +52,7 @@ def _own_files(folder: Path, spec: SftSpec) -> dict[str, str]:
     return changes
 
 
-def _run(target: Path, spec: SftSpec, run: Run) -> None:
+def _run(target: Path, spec: LoraSpec, run: Run) -> None:
     """The run directory with its history and its newest complete checkpoint, ready to begin."""
     (target / "checkpoints").mkdir(parents=True)
     (target / "samples").mkdir()

@@ -13,7 +13,7 @@ from engine.jobs.ray.files import JobFiles
 from engine.runs import Run
 from engine.runs.run import Status
 from engine.training import checkpoints
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 _SHOWN = ("step", "max_steps", "loss", "steps_at_start", "world_size", "sharding")
 
@@ -84,7 +84,7 @@ def bring_checkpoint(files: JobFiles, run: Run, keep: int) -> None:
     checkpoints.keep_newest(run.checkpoints, keep)
 
 
-def bring_adapter(files: JobFiles, spec: SftSpec, run: Run) -> None:
+def bring_adapter(files: JobFiles, spec: LoraSpec, run: Run) -> None:
     """The finished adapter, into lora_store/.
 
     Raises:

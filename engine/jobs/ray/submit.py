@@ -8,10 +8,10 @@ from typing import Any
 from engine.jobs.ray.package import fill
 from engine.runs import Run
 from engine.settings import settings
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 
-def submit(client: Any, spec: SftSpec, run: Run, name: str) -> None:
+def submit(client: Any, spec: LoraSpec, run: Run, name: str) -> None:
     """Send it.
 
     Args:
@@ -38,7 +38,7 @@ def _how_to_stop() -> dict[str, str]:
     return {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(grace)}
 
 
-def _resources(client: Any, spec: SftSpec) -> dict[str, float]:
+def _resources(client: Any, spec: LoraSpec) -> dict[str, float]:
     """What Ray is to reserve: a GPU for each process, or all CPUs of a machine where no machine has a GPU."""
     from ray.util.state import list_nodes
 

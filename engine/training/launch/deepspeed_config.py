@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 
-def make(spec: SftSpec) -> dict[str, Any]:
+def make(spec: LoraSpec) -> dict[str, Any]:
     """A configuration for the ZeRO stage and offloading that a spec asks for."""
     zero: dict[str, Any] = {"stage": spec.zero, "overlap_comm": True, "contiguous_gradients": True}
     if spec.zero == 3:
@@ -56,7 +56,7 @@ def read(file: Path) -> dict[str, Any]:
     return config
 
 
-def contradictions(spec: SftSpec, config: dict[str, Any]) -> list[str]:
+def contradictions(spec: LoraSpec, config: dict[str, Any]) -> list[str]:
     """Where a person's own configuration says something else than the spec: `name: 8 in the file, 4 in the settings`.
 
     What the file leaves out or leaves to `auto` follows the spec; the ZeRO stage and offloading are the file's unless the

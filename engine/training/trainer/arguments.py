@@ -1,25 +1,30 @@
-"""A spec as the arguments of TRL's SFTTrainer: devices, precision and launchers come from what is there."""
+"""A spec as the arguments of one of TRL's trainers: devices, precision and launchers come from what is there."""
 
 import importlib.util
 import os
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
-from trl.trainer.sft_config import SFTConfig
+from transformers import TrainingArguments
 
 from engine.runs import Run
 from engine.settings import settings
 from engine.training.launch.command import deepspeed_file
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
+
+Config = TypeVar("Config", bound=TrainingArguments)
 
 
-def training_arguments(spec: SftSpec, run: Run, evaluates: bool) -> SFTConfig:
+def make_arguments(kind: type[Config], spec: LoraSpec, run: Run, evaluates: bool, **own: Any) -> Config:
     """The arguments; making them joins this process to the others of the run.
 
     Args:
+        kind: the trainer's own class of arguments.
         spec: what to do.
         run: whose folder checkpoints and curves go to.
         evaluates: whether there are rows kept aside.
+        own: what only this kind has.
     """
     _prepare_reporting(spec, run)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -27,7 +32,7 @@ def training_arguments(spec: SftSpec, run: Run, evaluates: bool) -> SFTConfig:
     liger = spec.liger if spec.liger is not None else _has_liger()
     # under `accelerate launch` the environment names DeepSpeed's file
     deepspeed = deepspeed_file(spec, run) if spec.launcher in ("torchrun", "deepspeed") else None
-    arguments = SFTConfig(
+    arguments = kind(
         output_dir=str(run.checkpoints),
         per_device_train_batch_size=spec.batch_size,
         per_device_eval_batch_size=spec.batch_size,
@@ -39,8 +44,6 @@ def training_arguments(spec: SftSpec, run: Run, evaluates: bool) -> SFTConfig:
         warmup_steps=spec.warmup,  # below 1 it is a share of all steps
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
-        max_length=spec.max_length,
-        packing=spec.packing,
         bf16=spec.bf16 if spec.bf16 is not None else has_bf16 and not spec.fp16,
         fp16=spec.fp16 if spec.fp16 is not None else torch.cuda.is_available() and not has_bf16,
         gradient_checkpointing=spec.gradient_checkpointing,
@@ -60,6 +63,7 @@ def training_arguments(spec: SftSpec, run: Run, evaluates: bool) -> SFTConfig:
         run_name=run.id,
         trackio_static_space_id=False,
         disable_tqdm=True,
+        **own,
     )
     if arguments.deepspeed_plugin is not None and torch.distributed.is_initialized():
         import deepspeed
@@ -68,7 +72,7 @@ def training_arguments(spec: SftSpec, run: Run, evaluates: bool) -> SFTConfig:
     return arguments
 
 
-def _prepare_reporting(spec: SftSpec, run: Run) -> None:
+def _prepare_reporting(spec: LoraSpec, run: Run) -> None:
     if spec.report_to == "wandb":
         os.environ.setdefault("WANDB_PROJECT", "studio")
         os.environ.setdefault("WANDB_DIR", str(run.path))

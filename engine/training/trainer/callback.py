@@ -24,16 +24,17 @@ class RunCallback(TrainerCallback):
         run: where to write.
         log_steps: steps between events.
         keep: complete checkpoints to keep.
-        passed_over: steps of newer checkpoints that were not whole, when the run goes on from an older one.
+        metrics: what else of the trainer's logs becomes an event, by the trainer's name for it; evaluations' too.
     """
 
     trainer: Trainer
 
-    def __init__(self, run: Run, log_steps: int, keep: int, passed_over: list[int] | None = None):
+    def __init__(self, run: Run, log_steps: int, keep: int, metrics: dict[str, str] | None = None):
         self._run = run
         self._log_steps = log_steps
         self._keep = keep
-        self._passed_over = passed_over or []
+        self._passed_over = checkpoints.passed_over(run.checkpoints)
+        self._metrics = metrics or {}
         self._tokens = 0.0
         self._step_began = 0.0
 
@@ -71,7 +72,8 @@ class RunCallback(TrainerCallback):
         """
         logs = logs or {}
         if "eval_loss" in logs and state.is_local_process_zero:
-            self._run.add_event(step=state.global_step, eval_loss=logs["eval_loss"])
+            measured = self._named(logs, "eval_")
+            self._run.add_event(step=state.global_step, eval_loss=logs["eval_loss"], **measured)
         elif "loss" in logs:
             self._on_step(state, logs)
             if not math.isfinite(logs["loss"]):
@@ -85,6 +87,10 @@ class RunCallback(TrainerCallback):
             folder = Path(str(args.output_dir))
             checkpoints.seal(folder / f"checkpoint-{state.global_step}")
             checkpoints.keep_newest(folder, self._keep)
+
+    def _named(self, logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
+        found = {f"{prefix}{ours}": logs.get(f"{prefix}{theirs}") for theirs, ours in self._metrics.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _on_step(self, state, logs: dict[str, Any]) -> None:
         step = state.global_step
@@ -103,8 +109,32 @@ class RunCallback(TrainerCallback):
                 grad_norm=logs.get("grad_norm"),
                 tokens_per_second=round(speed, 1),
                 memory=memory[0],
+                **self._named(logs),
                 **({"memory_by_rank": memory} if len(memory) > 1 else {}),
             )
+
+
+def train(trainer: Trainer, run: Run) -> bool:
+    """Train, from the run's newest complete checkpoint on if it has one.
+
+    Returns:
+        Whether the last step was done; if not, somebody has stopped the run.
+    """
+    with trainer.args.main_process_first():
+        checkpoints.remove_incomplete(run.checkpoints)
+    resume_from = checkpoints.newest_complete(run.checkpoints)
+    trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
+    return trainer.state.global_step >= trainer.state.max_steps or not run.stop_requested()
+
+
+def last_evaluation(trainer: Trainer) -> dict[str, float]:
+    """What was measured after the last step on the rows kept aside; empty without any. All processes must call it."""
+    if trainer.eval_dataset is None:
+        return {}
+    measured = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    if measured and measured[-1]["step"] == trainer.state.global_step:
+        return measured[-1]
+    return trainer.evaluate()
 
 
 def sharding(trainer: Trainer) -> str:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from engine.models.loader import Placement
-from engine.training.specs import SftSpec
+from engine.training.lora_spec import LoraSpec
 
 
-def training_placement(spec: SftSpec, args: Any) -> Placement:
+def training_placement(spec: LoraSpec, args: Any) -> Placement:
     """The placement for one process.
 
     Args:

@@ -73,7 +73,7 @@ class SamplesCallback(TrainerCallback):
 
     def _sample(self, state) -> None:
         # ZeRO-3 gathers each layer from all processes, so all of them must answer; else the first does and the others wait
-        together = sharding(self.trainer) == "zero-3"
+        together = self._together
         if self.trainer.is_fsdp_enabled or not self._prompts:
             return  # generating on sharded FSDP weights is not supported by transformers
         if together or state.is_world_process_zero:
@@ -82,6 +82,10 @@ class SamplesCallback(TrainerCallback):
                 self._write(state.global_step, replies)
         if dist.is_initialized():
             dist.barrier()
+
+    @property
+    def _together(self) -> bool:
+        return sharding(self.trainer) == "zero-3"
 
     def _reply(self, prompt: list[dict[str, str]], together: bool) -> str:
         model: Any = self.trainer.accelerator.unwrap_model(self.trainer.model)

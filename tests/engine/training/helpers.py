@@ -43,7 +43,7 @@ def weights(adapter: str) -> str:
 def start(model: str, name: str, steps: int = 4000, **more: object) -> Run:
     """A run in the background, or in the queue, as the page starts it."""
     values = {"dataset": "zorvex", "adapter": name, "model": model, "max_steps": steps, "batch_size": 2, "samples": 0}
-    return local.start_sft(parse_spec({**values, **more}))
+    return local.start_training(parse_spec({**values, **more}))
 
 
 def end_all() -> None:

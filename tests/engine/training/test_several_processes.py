@@ -91,8 +91,8 @@ def test_a_killed_leader_takes_its_ranks_along(running, studio):
 
 def test_a_killed_studio_does_not_touch_the_run(tiny, sample_dataset, studio_home):
     code = (
-        "from engine.jobs.local import start_sft; from engine.training.specs import parse_spec; import time;"
-        f"run = start_sft(parse_spec(dict(dataset='zorvex', adapter='two', model='{tiny}', nproc=2, launcher='torchrun',"
+        "from engine.jobs.local import start_training; from engine.training.specs import parse_spec; import time;"
+        f"run = start_training(parse_spec(dict(dataset='zorvex', adapter='two', model='{tiny}', nproc=2, launcher='torchrun',"
         " max_steps=30, batch_size=2, rank=4, samples=0))); print(run.id, flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as page:

@@ -1,0 +1,128 @@
+"""The rows that a training on preferences learns from, frozen in its run directory: `data/train.jsonl` and `data/eval.jsonl`.
+
+Written once, before the first step; a resume and everything that asks later what was learnt reads these files. A prompt is
+on one side only. Tokenises nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.data import registry
+from engine.data.split import falls_to_eval
+from engine.errors import BadInput
+from engine.files import write_text
+from engine.runs import Run
+from engine.training.pinning import pinned
+from engine.training.rlhf_specs import RlhfSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The rows of a run."""
+
+    train: list[Row]
+    evaluation: list[Row]
+    """May be empty."""
+
+    @property
+    def feedback(self) -> list[int]:
+        """Numbers of the judgements that the training rows were made of."""
+        return sorted({number for row in self.train for number in row.get("source", {}).get("feedback", [])})
+
+    def prompts(self, spec: RlhfSpec) -> list[list[dict[str, str]]]:
+        """The prompts whose answers are watched: those asked for, else the first ones, those kept aside before others."""
+        if spec.sample_prompts:
+            return [[{"role": "user", "content": words}] for words in spec.sample_prompts[: spec.samples]]
+        found: list[list[dict[str, str]]] = []
+        for row in [*self.evaluation, *self.train]:
+            if len(found) < spec.samples and prompt_of(row) not in found:
+                found.append(prompt_of(row))
+        return found
+
+
+def freeze(spec: RlhfSpec, run: Run) -> Frozen:
+    """The run's rows, written if they are not yet.
+
+    Raises:
+        BadInput: no row is left to train on.
+    """
+    if not _file(run, "train").exists():
+        rows = list(registry.raw_rows(registry.card(pinned(spec.dataset, run))))
+        aside = [falls_to_eval(row, spec.eval_split, spec.seed) for row in rows]
+        if all(aside):  # in a small dataset every prompt may fall to evaluation; then all train
+            aside = [False] * len(rows)
+        _file(run, "train").parent.mkdir(exist_ok=True)
+        _write(run, "eval", [row for row, away in zip(rows, aside, strict=True) if away])
+        _write(run, "train", [row for row, away in zip(rows, aside, strict=True) if not away])
+    return read_frozen(run)
+
+
+def read_frozen(run: Run) -> Frozen:
+    """The rows of a run that has begun; none where it has not."""
+    return Frozen(list(_read(run, "train")), list(_read(run, "eval")))
+
+
+def pairs(rows: list[Row]) -> "Dataset | None":
+    """Rows of two replies as TRL takes them; one that counts more stands there more often."""
+    return _dataset([_only(row, "prompt", "chosen", "rejected") for row in rows for _ in range(_copies(row))])
+
+
+def judged(rows: list[Row]) -> "Dataset | None":
+    """Rows of one judged reply as TRL takes them."""
+    return _dataset([_only(row, "prompt", "completion", "label") for row in rows])
+
+
+def prompts(rows: list[Row]) -> "Dataset | None":
+    """Prompts alone, each once."""
+    seen = {json.dumps(prompt_of(row)): prompt_of(row) for row in rows}
+    return _dataset([{"prompt": prompt} for prompt in seen.values()])
+
+
+def prompt_of(row: Row) -> list[dict[str, str]]:
+    """What a row asks: its prompt, or a conversation up to its first reply."""
+    if "prompt" in row:
+        return row["prompt"]
+    end = next(place for place, turn in enumerate(row["messages"]) if turn["role"] == "assistant")
+    return row["messages"][:end]
+
+
+def _copies(row: Row) -> int:
+    """How often a pair counts: as often as more people preferred it than not, where its conflicts were weighed."""
+    source = row.get("source", {})
+    votes = source.get("votes", {})
+    return max(1, votes.get("for", 1) - votes.get("against", 0)) if "weight" in source else 1
+
+
+def _only(row: Row, *names: str) -> Row:
+    return {name: row[name] for name in names}
+
+
+def _dataset(rows: list[Row]) -> "Dataset | None":
+    from datasets import Dataset
+
+    return Dataset.from_list(rows) if rows else None
+
+
+def _file(run: Run, part: str) -> Path:
+    return run.path / "data" / f"{part}.jsonl"
+
+
+def _write(run: Run, part: str, rows: list[Row]) -> None:
+    if part == "train" and not rows:
+        raise BadInput("There is no row to train on: build or import some pairs first.")
+    write_text(_file(run, part), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _read(run: Run, part: str) -> Iterator[Row]:
+    path = _file(run, part)
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            yield from map(json.loads, file)
