@@ -12,7 +12,7 @@ def add(commands) -> None:
     """Add the parsers."""
     from engine.training.evaluation_specs import EvaluateOptions
 
-    group = add_group(commands, "adapters", "list, show, import, evaluate, merge, export and delete adapters")
+    group = add_group(commands, "adapters", "list, show, import, evaluate, merge, promote, export and delete adapters")
     add_command(group, "list", list_, "list the adapters")
     add_command(group, "show", show, "show where an adapter comes from").add_argument("name", metavar="NAME")
     importer = add_command(group, "import", import_, "copy an adapter from a folder in PEFT's layout into the store")
@@ -32,6 +32,13 @@ def add(commands) -> None:
     )
     fuser.add_argument("--gguf", metavar="FILE", type=Path, help="make a GGUF file too, with llama.cpp's converter")
     fuser.add_argument("--upload", metavar="REPOSITORY", help="put it on the hub too, as OWNER/NAME, private if new")
+    promoter = add_command(
+        group, "promote", promote, "make an adapter the default in the chat page, for its base model"
+    )
+    promoter.add_argument("name", metavar="NAME")
+    demoter = add_command(group, "demote", demote, "undo the last promotion: the one before it holds again, or none")
+    for parser in (promoter, demoter):
+        parser.add_argument("--by", default="command line", metavar="PERSON", help="who decides")
     exporter = add_command(group, "export", export, "write an adapter to a file, to hand on")
     exporter.add_argument("name", metavar="NAME")
     exporter.add_argument("--format", choices=["peft"], default="peft", help="peft: a zip of PEFT's files")
@@ -122,6 +129,33 @@ def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
         document["uploaded"] = share.upload(fused.path, arguments.upload)
         say(f"The model is at {document['uploaded']}.")
     return document
+
+
+def promote(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make one the default; the figures there are today are kept with the decision."""
+    from dataclasses import asdict
+
+    from engine.adapters import promotion
+    from engine.adapters.store import read_adapter
+    from engine.blind.figures import figures
+
+    seen = asdict(figures(read_adapter(arguments.name, kind="chat")))
+    made = promotion.promote(arguments.name, arguments.by, seen)
+    say(f"New chats with {made.base_model} begin with the adapter “{made.adapter}”; `adapters demote` undoes it.")
+    return asdict(made)
+
+
+def demote(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Undo the last promotion."""
+    from dataclasses import asdict
+
+    from engine.adapters import promotion
+
+    ended = promotion.undo(arguments.by)
+    default = promotion.default_adapter(ended.base_model)
+    now = f"the adapter “{default}”" if default else "no adapter"
+    say(f"“{ended.adapter}” is no default any more: new chats with {ended.base_model} begin with {now}.")
+    return {**asdict(ended), "default": default}
 
 
 def export(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -70,11 +70,11 @@ def _add_clean(group) -> None:
 
 
 def _add_export(group) -> None:
-    from engine.data.readers import FORMATS
+    from engine.data.readers import WRITTEN
 
     parser = add_command(group, "export", export, "write a dataset to a file")
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--format", choices=[*FORMATS], help="by default the one that can say every row")
+    parser.add_argument("--format", choices=[*WRITTEN], help="by default the one that can say every row")
     parser.add_argument(
         "--out",
         required=True,

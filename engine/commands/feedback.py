@@ -1,4 +1,4 @@
-"""`feedback import | export | stats`: judgements in and out of the database, and what they add up to."""
+"""`feedback import | export | stats | withdraw | readmit`: judgements in and out of the database and of training data."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +20,11 @@ def add(commands) -> None:
     writing.add_argument("--kind", choices=["rating", "comparison", "kept"], help="only this kind")
     writing.add_argument("--since", metavar="DATE", help="only from this day or moment on, in UTC: 2026-11-30")
     add_command(group, "stats", _stats, "count judgements and measure how far people agree")
+    for name, run, help_ in (
+        ("withdraw", _withdraw, "learn no more from what a person said, and list the adapters that did"),
+        ("readmit", _readmit, "take a withdrawal back"),
+    ):
+        add_command(group, name, run, help_).add_argument("annotator", help="the person")
 
 
 def _import(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -82,6 +87,28 @@ def _stats(arguments: argparse.Namespace) -> dict[str, Any]:
         "adapters": plain(summary.adapters),
         "agreement": {field: asdict(found) for field, found in agreements.items()},
     }
+
+
+def _withdraw(arguments: argparse.Namespace) -> dict[str, Any]:
+    from engine.feedback.withdrawn import withdraw
+
+    return _told(arguments.annotator, withdraw(arguments.annotator), "are left out of training data from now on")
+
+
+def _readmit(arguments: argparse.Namespace) -> dict[str, Any]:
+    from engine.feedback.withdrawn import readmit
+
+    return _told(arguments.annotator, readmit(arguments.annotator), "count in training data again")
+
+
+def _told(annotator: str, rows: int, what: str) -> dict[str, Any]:
+    from engine.preferences.lineage import adapters_of
+
+    adapters = adapters_of(annotator)
+    say(f"{rows} judgements of {annotator} {what}.")
+    if adapters:
+        say(f"Adapters that learnt from them: {', '.join(adapters)}.")
+    return {"annotator": annotator, "rows": rows, "adapters": adapters}
 
 
 def _line(title: str, tally) -> str:

@@ -1,7 +1,8 @@
 """Judgements as training data, and as a file that another studio can read.
 
 A row that breaks a rule of its record (`engine.data.records`) is left out: no pair has two equal replies, no reply is
-empty. Each row's `source` names the judgements it was made of. Nothing here chooses which judgements to trust.
+empty. Each row's `source` names the judgements it was made of. Training data leaves out what withdrawn people said; which
+of the others to trust is `engine.preferences`' question.
 """
 
 import json
@@ -16,6 +17,7 @@ from engine.data.records import Conversation, Message, Preference, Record, Unpai
 from engine.errors import BadInput
 from engine.feedback import store
 from engine.feedback.schema import Feedback, checked
+from engine.feedback.withdrawn import trainable
 from engine.files import write_text
 
 Row = dict[str, Any]
@@ -38,7 +40,7 @@ def to_sft(rows: Iterable[Feedback]) -> list[Row]:
 
     What anybody judged bad (a bad verdict, or `both_bad`) never appears, even if somebody else liked it.
     """
-    rows = list(rows)
+    rows = trainable(rows)
     bad = {(row.prompt_key, text) for row in rows for text in _bad(row)}
     return _merge(
         (row, Conversation, {"messages": [*row.prompt, _assistant(best)]})
@@ -51,7 +53,7 @@ def to_preference(rows: Iterable[Feedback]) -> list[Row]:
     """Pairs: a correction over what it corrects, a comparison's winner over its loser, kept over discarded."""
     return _merge(
         (row, Preference, {"prompt": row.prompt, "chosen": [_assistant(better)], "rejected": [_assistant(worse)]})
-        for row in rows
+        for row in trainable(rows)
         for better, worse in _pairs(row)
     )
 
@@ -60,13 +62,13 @@ def to_unpaired(rows: Iterable[Feedback]) -> list[Row]:
     """Each reply with a verdict, labelled true for good and false for bad."""
     return _merge(
         (row, Unpaired, {"prompt": row.prompt, "completion": [_assistant(row.reply)], "label": row.verdict == "good"})
-        for row in rows
+        for row in trainable(rows)
         if row.verdict
     )
 
 
 def to_jsonl(rows: Iterable[Feedback]) -> list[Row]:
-    """The judgements whole, ready for JSON; `import_jsonl` reads them back."""
+    """The judgements whole, withdrawn ones too, ready for JSON; `import_jsonl` reads them back."""
     return [row.model_dump(mode="json") for row in rows]
 
 

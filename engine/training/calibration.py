@@ -39,7 +39,9 @@ def measure(run: Run, adapter: str, rows: list[Row]) -> None:
 
     answers = [(row["prompt"], row[side][0]["content"]) for row in rows for side in ("chosen", "rejected")]
     rewards = RewardModel(adapter).score(answers)
-    write_json(run.path / FILE, [chosen - rejected for chosen, rejected in zip(rewards[::2], rewards[1::2], strict=True)])
+    write_json(
+        run.path / FILE, [chosen - rejected for chosen, rejected in zip(rewards[::2], rewards[1::2], strict=True)]
+    )
 
 
 def read_margins(run: Run) -> list[float]:

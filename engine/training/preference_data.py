@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data import registry
-from engine.data.split import falls_to_eval
 from engine.errors import BadInput
 from engine.files import write_text
+from engine.preferences.datasets import split_pairs
 from engine.runs import Run
 from engine.training.pinning import pinned
 from engine.training.rlhf_specs import RlhfSpec
@@ -56,12 +56,12 @@ def freeze(spec: RlhfSpec, run: Run) -> Frozen:
     """
     if not _file(run, "train").exists():
         rows = list(registry.raw_rows(registry.card(pinned(spec.dataset, run))))
-        aside = [falls_to_eval(row, spec.eval_split, spec.seed) for row in rows]
-        if all(aside):  # in a small dataset every prompt may fall to evaluation; then all train
-            aside = [False] * len(rows)
+        train, evaluation = split_pairs(rows, spec.eval_split, spec.seed)
+        if not train:  # in a small dataset every prompt may fall to evaluation; then all train
+            train, evaluation = evaluation, []
         _file(run, "train").parent.mkdir(exist_ok=True)
-        _write(run, "eval", [row for row, away in zip(rows, aside, strict=True) if away])
-        _write(run, "train", [row for row, away in zip(rows, aside, strict=True) if not away])
+        _write(run, "eval", evaluation)
+        _write(run, "train", train)
     return read_frozen(run)
 
 

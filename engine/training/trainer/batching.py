@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 from trl.trainer.sft_trainer import SFTTrainer
 
 from engine.training.rows import lengths
-from engine.training.trainer.head import use_cpu_head
+from engine.training.trainer.head import base_of, use_cpu_head
 
 MEGABATCH = 50
 """Batches that are sorted among themselves, the value of transformers' LengthGroupedSampler: the rest stays in random order."""
@@ -58,8 +58,7 @@ class SftTrainer(SFTTrainer):
     def __init__(self, *, by_length: bool, **more: Any):
         self._by_length = by_length
         super().__init__(**more)
-        adapted: Any = self.accelerator.unwrap_model(self.model)
-        use_cpu_head(adapted.get_base_model())
+        use_cpu_head(base_of(self))
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         args: Any = self.args

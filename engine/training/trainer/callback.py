@@ -3,6 +3,7 @@
 Every process of a run has one; the first of each machine writes. Holds no training logic; a recipe works without it.
 """
 
+import hashlib
 import math
 import time
 from pathlib import Path
@@ -88,6 +89,15 @@ class RunCallback(TrainerCallback):
             checkpoints.seal(folder / f"checkpoint-{state.global_step}")
             checkpoints.keep_newest(folder, self._keep)
 
+    def on_train_end(self, args, state, control, **kwargs: Any) -> None:
+        """Write down what each process holds in the end: where every one has all weights, they must be the same."""
+        if not dist.is_initialized() or sharding(self.trainer) in ("zero-3", "fsdp"):
+            return
+        digests: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(digests, _digest(self.trainer.accelerator.unwrap_model(self.trainer.model)))
+        if state.is_local_process_zero:
+            self._run.add_event(event="weights", step=state.global_step, weights_by_rank=digests)
+
     def _named(self, logs: dict[str, Any], prefix: str = "") -> dict[str, float]:
         found = {f"{prefix}{ours}": logs.get(f"{prefix}{theirs}") for theirs, ours in self._metrics.items()}
         return {name: value for name, value in found.items() if value is not None}
@@ -143,6 +153,15 @@ def sharding(trainer: Trainer) -> str:
         engine: Any = trainer.model_wrapped
         return f"zero-{engine.zero_optimization_stage()}"
     return "fsdp" if trainer.is_fsdp_enabled else "none"
+
+
+def _digest(model: Any) -> str:
+    """Sixteen hex digits of the weights that are trained."""
+    trained = (weight.detach().float().cpu().numpy().tobytes() for weight in model.parameters() if weight.requires_grad)
+    total = hashlib.sha256()
+    for weight in trained:
+        total.update(weight)
+    return total.hexdigest()[:16]
 
 
 def _any(flag: bool, device: torch.device) -> bool:

@@ -10,7 +10,7 @@ import types
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Trainer
 from trl.trainer.utils import FusedCausalLMOutput, maybe_gather_lm_head_ctx
 
 CHUNK = 256
@@ -52,6 +52,12 @@ class LogProbs(torch.autograd.Function):
         return gradient * gradients[0][:, None], None, None
 
 
+def base_of(trainer: Trainer) -> PreTrainedModel:
+    """The model that a trainer's adapter sits in."""
+    adapted: Any = trainer.accelerator.unwrap_model(trainer.model)
+    return adapted.get_base_model()
+
+
 def use_cpu_head(model: PreTrainedModel) -> None:
     """Give the model, to which TRL has added its fused head, ours in its place.
 
@@ -77,7 +83,12 @@ def use_cpu_head(model: PreTrainedModel) -> None:
         no_bias: Any = None
         with maybe_gather_lm_head_ctx(weight, no_bias):
             scored = LogProbs.apply(hidden[mask], weight, labels[:, 1:][mask])
-        spread = [part.new_zeros(mask.shape).masked_scatter(mask, part) for part in scored]
-        return FusedCausalLMOutput(log_probs=spread[0], entropy=spread[1], is_top1=spread[2], label_mask=mask)
+            mean = hidden[mask].detach() @ weight.detach().mean(0)  # of all logits: the head is linear
+        log_probs, entropy, is_top1, mean_logits = (
+            part.new_zeros(mask.shape).masked_scatter(mask, part) for part in (*scored, mean)
+        )
+        return FusedCausalLMOutput(
+            log_probs=log_probs, entropy=entropy, is_top1=is_top1, mean_logits=mean_logits, label_mask=mask
+        )
 
     model.forward = types.MethodType(forward, model)

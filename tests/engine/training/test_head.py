@@ -31,7 +31,7 @@ def _trained(tiny, batch, ours: bool):
     from engine.training.trainer.head import use_cpu_head
 
     model = load_model(tiny)
-    add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1"))
+    add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1", "mean_logits"))
     model.get_parameter("lm_head.weight").requires_grad_(False)
     if ours:
         use_cpu_head(model)
@@ -50,6 +50,7 @@ def test_it_says_what_trls_head_says(tiny, batch):
     assert float(loss) == pytest.approx(float(their_loss), abs=1e-5)
     assert torch.allclose(gradient, their_gradient, atol=1e-6)
     assert torch.allclose(outputs.entropy.sum(), theirs.entropy.sum(), rtol=1e-4)
+    assert torch.allclose(outputs.mean_logits.sum(), theirs.mean_logits[theirs.label_mask].sum(), rtol=1e-4)
     assert torch.equal(outputs.is_top1.sum(), theirs.is_top1.sum())
 
 
