@@ -128,7 +128,15 @@ class _Bench:
             "--samples",
             "0",
         ]
-        words += ["--save-steps", "100000", "--no-compare", "--bf16" if self.bf16 else "--no-bf16", *more]
+        words += [
+            "--save-steps",
+            "100000",
+            "--no-compare",
+            "--sft-weight",
+            "0",
+            "--bf16" if self.bf16 else "--no-bf16",
+            *more,
+        ]
         told = self._engine("rlhf", "dpo", *words, "--wait")
         status = read_json(Path(told["path"]) / "status.json")
         return Outcome(status["ended"] - status["started"], status["loss"])

@@ -12,12 +12,14 @@ from engine.settings import ROOT
 
 # lower may not import higher; equals may import each other's modules only if no circle comes of it
 LAYERS = {
-    "errors": 0, "fields": 0, "files": 0, "settings": 0, "devices": 0, "database": 0,
+    "errors": 0, "fields": 0, "files": 0, "settings": 0, "devices": 0, "database": 0, "statistics": 0,
     "runs": 1, "adapters": 1, "data": 1, "feedback": 1, "drafts": 1,
+    "preferences": 1.5,
     "models": 2,
     "chat": 3, "next_step": 3,
+    "blind": 3,
     "training": 4, "labelling": 4,
-    "jobs": 5,
+    "jobs": 5, "flywheel": 5,
     "commands": 6, "__main__": 7,
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "diffusers", "langchain", "chromadb")

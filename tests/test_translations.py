@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from engine.jobs.recipes import TRAININGS
+from engine.preferences.rules import PairRules
 from engine.settings import ROOT, Settings
-from engine.training.specs import SftSpec
+from engine.training.win_rate_specs import WinRateSpec
 
 CHINESE = yaml.safe_load((ROOT / "pages" / "shared" / "zh.yaml").read_text(encoding="utf-8"))
 ERRORS = {"BadInput", "Failure", "TemplateProblem"}
@@ -66,8 +68,8 @@ def test_every_string_has_its_chinese(path):
 
 
 def test_every_help_text_of_a_spec_has_its_chinese():
-    missing = [field.description for field in SftSpec.model_fields.values() if field.description not in CHINESE]
-    assert not missing
+    fields = [field for spec in (*TRAININGS.values(), WinRateSpec, PairRules) for field in spec.model_fields.values()]
+    assert not [field.description for field in fields if field.description not in CHINESE]
 
 
 def test_gaps_are_the_same_in_both_languages():

@@ -74,7 +74,7 @@ def build_unpaired(rules: PairRules, rows: Iterable[Feedback]) -> Built:
 
 def _built(kind: Literal["preference", "unpaired"], rules: PairRules, cases: list[Case]) -> Built:
     _check_people(rules, {vote.annotator for case in cases for vote in case.votes})
-    taken = dict.fromkeys(TAKEN, 0)
+    taken: dict[str, int] = dict.fromkeys(TAKEN, 0)
     candidates = sum(len(case.votes) for case in cases)
     people = sum(len(case.words()) for case in cases)
     taken |= {REPEATED: candidates - people, MERGED: people - len(cases)}

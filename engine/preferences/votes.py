@@ -89,8 +89,9 @@ def _implied(rows: list[Feedback]) -> Iterator[Said]:
     for case in thumb_cases(rows):
         prompts.setdefault(_key(case.prompt), []).append(case)
     for cases in prompts.values():
-        for one, other in combinations(cases, 2):
-            for vote in _preferences(one.words(), other.words()):
+        heard = [(case, case.words()) for case in cases]
+        for (one, words), (other, other_words) in combinations(heard, 2):
+            for vote in _preferences(words, other_words):
                 better, worse = (one, other) if vote.first else (other, one)
                 yield one.prompt, better.texts[0], worse.texts[0], vote
 

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow
 
-NAMES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", "memory")
+PREFERENCES = (
+    *("reward", "reward_std", "eval_reward", "rewards_chosen", "rewards_rejected"),
+    *("margin", "eval_margin", "accuracy", "eval_accuracy"),
+    *("logps_chosen", "logps_rejected", "kl", "entropy", "length"),
+)
+"""What only trainings on preferences have. Divergence and entropy are in nats a token, lengths in tokens a reply."""
+NAMES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", *PREFERENCES)
 MOST = 1000
 Point = tuple[int, float]
 """Step and value."""

@@ -2,7 +2,8 @@
 
 Reads top to bottom; start it with `python -m engine rlhf dpo --dataset NAME --adapter NAME --wait`. The reference is the
 policy that the run starts from: the base with the fresh adapter switched off, or a frozen copy of the adapter that is
-continued. There is one base in memory either way.
+continued. There is one base in memory either way. By default the chosen replies are also learnt as they are, with a weight of
+0.2, as Llama 3 does (https://arxiv.org/abs/2407.21783): DPO alone lets them become less likely as long as the others fall faster.
 """
 
 from engine.models.loader import load_tokenizer
@@ -51,7 +52,8 @@ def train_dpo(spec: DpoSpec, run: Run) -> None:
         eval_set is not None,
         max_length=spec.max_length,
         beta=spec.beta,
-        loss_type=[spec.loss_type],
+        loss_type=[spec.loss_type, "sft"] if spec.sft_weight else [spec.loss_type],
+        loss_weights=[1.0, spec.sft_weight] if spec.sft_weight else None,
         label_smoothing=spec.label_smoothing,
         precompute_ref_log_probs=spec.precompute_reference,
     )

@@ -105,6 +105,13 @@ class DpoSpec(PolicySpec):
     label_smoothing: float = Field(
         0.0, ge=0, lt=0.5, description="Share of the pairs taken to be judged wrongly: higher trusts each pair less."
     )
+    sft_weight: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="Weight of learning the chosen replies as they are: higher keeps them from becoming less likely; 0 is "
+        "DPO as published.",
+    )
     precompute_reference: bool = Field(
         False,
         description="Compute the reference's log-probabilities once before training: faster when there are several epochs.",

@@ -12,6 +12,7 @@ from engine.chat import conversations, judgements
 from engine.chat.conversations import Conversation, Message
 from engine.chat.turns import LiveReply, start_reply
 from engine.feedback.store import FeedbackFilter, find
+from pages.chat.blind import blind_banner, blind_view
 from pages.chat.conversation_list import conversation_list, current_conversation
 from pages.chat.messages import TO_ANSWER, assistant_message, user_message
 from pages.chat.settings_bar import ChatSettings, begin_comparison, settings_bar
@@ -30,6 +31,9 @@ def main() -> None:
         begin_comparison(adapter)
     conversation = current_conversation()
     conversation_list(conversation)
+    if blind_view():
+        return
+    blind_banner()
     settings = settings_bar(conversation)
     line = conversations.path(person(), conversation.id)
     if not line:

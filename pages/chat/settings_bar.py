@@ -5,10 +5,12 @@ from typing import Any
 import streamlit as st
 from pydantic import BaseModel
 
+from engine.adapters.promotion import default_adapter
 from engine.adapters.store import read_adapter
 from engine.chat import conversations
 from engine.chat.conversations import Conversation
 from engine.chat.turns import Speaker
+from engine.models.catalog import resolve
 from engine.models.request import Sampling
 from pages.shared.frame import person
 from pages.shared.i18n import t
@@ -24,6 +26,8 @@ class ChatSettings(BaseModel):
     blind: bool = True
     system: str = ""
     sampling: Sampling = Sampling()
+    default: str | None = None
+    """The adapter that was the default in chat when its speakers were chosen."""
 
     @property
     def speakers(self) -> list[Speaker]:
@@ -39,7 +43,8 @@ def speaker_of(adapter: str) -> Speaker:
 def begin_comparison(adapter: str) -> None:
     """A new conversation in which the adapter and its base answer side by side."""
     taught = speaker_of(adapter)
-    settings = ChatSettings(a=Speaker(model=taught.model), b=taught, side_by_side=True)
+    default = default_adapter(resolve(None).name)
+    settings = ChatSettings(a=Speaker(model=taught.model), b=taught, side_by_side=True, default=default)
     conversation = conversations.create(person(), settings=settings.model_dump())
     st.query_params["c"] = str(conversation.id)
 
@@ -47,14 +52,32 @@ def begin_comparison(adapter: str) -> None:
 def settings_bar(conversation: Conversation) -> ChatSettings:
     """The controls; what changes is saved at once."""
     saved = ChatSettings.model_validate(conversation.settings or {})
+    # what is on the screen already may just have been chosen by the person
+    on_screen = f"chat.{conversation.id}.a.adapter" in st.session_state and not st.session_state.get("chat.new")
+    if conversation.leaf_id is None and not on_screen:
+        _begin_with_default(conversation, saved)
     if adapter := st.session_state.pop("chat.adapter", None):  # "chat with this adapter" on another page
-        saved.a = speaker_of(adapter)
-        for widget in ("model", "adapter"):
-            st.session_state.pop(f"chat.{conversation.id}.a.{widget}", None)
-    chosen = _controls(f"chat.{conversation.id}", saved)
+        _answer_with(conversation, saved, speaker_of(adapter))
+    chosen = _controls(f"chat.{conversation.id}", saved).model_copy(update={"default": saved.default})
     if chosen.model_dump() != conversation.settings:
         conversations.save_settings(person(), conversation.id, chosen.model_dump())
     return chosen
+
+
+def _begin_with_default(conversation: Conversation, saved: ChatSettings) -> None:
+    """A new conversation takes over a promotion, or its undoing, once: what the person chooses after that is theirs."""
+    model = resolve(None).name
+    before, saved.default = saved.default, default_adapter(model)
+    if saved.default == before or saved.a.server or saved.a.model not in (None, model):
+        return
+    if saved.default or saved.a.adapter == before:
+        _answer_with(conversation, saved, Speaker(model=saved.a.model, adapter=saved.default))
+
+
+def _answer_with(conversation: Conversation, saved: ChatSettings, speaker: Speaker) -> None:
+    saved.a = speaker
+    for widget in ("model", "adapter"):
+        st.session_state.pop(f"chat.{conversation.id}.a.{widget}", None)
 
 
 def _controls(key: str, saved: ChatSettings) -> ChatSettings:

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.data import registry
-from engine.data.readers import FORMATS
+from engine.data.readers import FORMATS, WRITTEN
 from engine.data.registry import Card
 from engine.data.specs import ExportSpec
 from engine.data.writers import write_file
@@ -27,7 +27,7 @@ def download(card: Card) -> None:
 
 
 def _choose(card: Card) -> None:
-    formats = [name for name, format in FORMATS.items() if format.kind == card.kind]
+    formats = [name for name in WRITTEN if FORMATS[name].kind == card.kind]
     best = formats.index(card.kind)  # each kind has the name of the format that says all of it
     format = st.selectbox(t("Format"), formats, index=best, key="datasets.download.format")
     ending = st.selectbox(t("File type"), _ENDINGS, key="datasets.download.ending")

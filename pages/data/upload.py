@@ -99,11 +99,20 @@ def _formats() -> None:
             '{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}]}\n'
             '{"prompt": "…", "completion": "…"}\n'
             '{"prompt": "…", "chosen": "…", "rejected": "…"}\n'
-            '{"prompt": "…", "completion": "…", "label": true}',
+            '{"chosen": "\\n\\nHuman: …\\n\\nAssistant: …", "rejected": "\\n\\nHuman: …\\n\\nAssistant: …"}\n'
+            '{"prompt": "…", "response_a": "…", "response_b": "…", "winner": "a"}\n'
+            '{"prompt": "…", "response_a": "…", "response_b": "…", "score_a": 4, "score_b": 2}\n'
+            '{"prompt": "…", "completion": "…", "label": true}\n'
+            '{"prompt": "…", "response": "…", "rating": 4}',
             language="json",
             wrap_lines=True,
         )
-        st.caption(t("The first four are conversations, the fifth pairs of replies, the last judged replies."))
+        st.caption(
+            t(
+                "The first four are conversations, the next four pairs of replies, the last two judged replies. Exports "
+                "of Argilla are read too."
+            )
+        )
 
 
 def _stem(file: str) -> str:

@@ -4,7 +4,11 @@ import altair as alt
 import streamlit as st
 
 from engine.runs.curves import Curves, Point
+from engine.runs.warnings import warnings
 from pages.shared.i18n import t
+
+Chart = dict[str, list[Point]]
+"""The lines of one chart, by their names."""
 
 COLORS = ["#0d9488", "#f59e0b", "#6366f1", "#ef4444", "#0ea5e9", "#84cc16", "#ec4899", "#a16207"]
 """Seen well on light and on dark ground."""
@@ -12,8 +16,39 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 """They tell lines apart once the colours are used up."""
 
 
-def run_charts(curves: Curves, key: str) -> None:
-    """Loss first, large; what helps to understand it below, small."""
+def run_charts(curves: Curves, method: str, key: str) -> None:
+    """What to worry about; then what is optimised, large; then what helps to understand it, small, if it has points.
+
+    Args:
+        curves: of a run.
+        method: the run's kind.
+        key: of its widgets.
+    """
+    _warn(curves, method)
+    points = curves.points
+    if not points["loss"] and not points["eval_loss"]:
+        st.caption(t("The charts begin with the first step."))
+        return
+    charts = _preferences(points)
+    if method == "rloo":  # its loss scatters around nought whatever is learnt
+        reward = t("Reward")
+        _grid({reward: charts.pop(reward)}, columns=1, narrowest=300, height=260)
+        charts[t("Loss")] = {t("training"): points["loss"], t("evaluation"): points["eval_loss"]}
+    else:
+        _loss(points, key)
+    _grid(charts, columns=2, narrowest=300, height=160)
+    _grid(_machine(curves), columns=4, narrowest=170, height=110)
+
+
+def _loss(points: dict[str, list[Point]], key: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.markdown(f"**{t('Loss')}**", width="content")
+        log = logarithmic(key)
+    losses = {t("training"): points["loss"], t("evaluation"): points["eval_loss"]}
+    st.altair_chart(lines(losses, 260, log), alt=t("Loss by step"))
+
+
+def _warn(curves: Curves, method: str) -> None:
     if curves.not_a_number is not None:
         st.warning(
             t(
@@ -22,22 +57,19 @@ def run_charts(curves: Curves, key: str) -> None:
             ),
             icon=":material/warning:",
         )
-    points = curves.points
-    if not points["loss"] and not points["eval_loss"]:
-        st.caption(t("The charts begin with the first step."))
+    for caution in warnings(curves.points, method):
+        st.warning(t(caution.sentence, **caution.values), icon=":material/warning:")
+
+
+def _grid(charts: dict[str, Chart], columns: int, narrowest: int, height: int) -> None:
+    drawn = {title: series for title, series in charts.items() if any(series.values())}
+    if not drawn:
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.markdown(f"**{t('Loss')}**", width="content")
-        log = logarithmic(key)
-    losses = {t("training"): points["loss"], t("evaluation"): points["eval_loss"]}
-    st.altair_chart(lines(losses, 260, log), alt=t("Loss by step"))
-    small = {name: {name: points[field]} for name, field in _small().items()}
-    small[t("Memory, GiB")] = _memory(curves)
-    with st.grid(4, min_column_width=170):
-        for name, series in small.items():
+    with st.grid(columns, min_column_width=narrowest):
+        for title, series in drawn.items():
             with st.container():
-                st.markdown(f"**{name}**")
-                st.altair_chart(lines(series, 110), alt=name)
+                st.markdown(f"**{title}**")
+                st.altair_chart(lines(series, height), alt=title)
 
 
 def logarithmic(key: str) -> bool:
@@ -46,7 +78,7 @@ def logarithmic(key: str) -> bool:
     return st.toggle(t("Logarithmic"), key=f"{key}.logarithmic", help=hint)
 
 
-def lines(series: dict[str, list[Point]], height: int, log: bool = False) -> alt.Chart:
+def lines(series: Chart, height: int, log: bool = False) -> alt.Chart:
     """One line a series, each in a colour (and from the ninth on a dash) of its own; a click in the legend lifts one out.
 
     Args:
@@ -92,22 +124,45 @@ _COLUMNS = "max(1, floor(containerSize()[0] / 170))"
 """As many names side by side in the legend as the page is wide; an expression of Vega."""
 
 
-def _small() -> dict[str, str]:
+def _preferences(points: dict[str, list[Point]]) -> dict[str, Chart]:
+    """What a training on preferences is judged by, by title."""
+    training, evaluation = t("training"), t("evaluation")
+    chosen, rejected = t("chosen replies"), t("rejected replies")
     return {
+        t("Reward"): {
+            t("mean"): points["reward"],
+            t("spread"): points["reward_std"],
+            evaluation: points["eval_reward"],
+        },
+        t("Rewards of the replies"): {chosen: points["rewards_chosen"], rejected: points["rewards_rejected"]},
+        t("Margin"): {training: points["margin"], evaluation: points["eval_margin"]},
+        t("Pairs ranked right"): {training: points["accuracy"], evaluation: points["eval_accuracy"]},
+        t("Log-probability, nats a reply"): {chosen: points["logps_chosen"], rejected: points["logps_rejected"]},
+        t("KL to the beginning, nats a token"): {t("KL"): points["kl"]},
+        t("Entropy, nats a token"): {t("Entropy"): points["entropy"]},
+        t("Length of replies, tokens"): {t("Length"): points["length"]},
+    }
+
+
+def _machine(curves: Curves) -> dict[str, Chart]:
+    """What a training does with its machine, by title."""
+    fields = {
         t("Learning rate"): "learning_rate",
         t("Gradient norm"): "grad_norm",
         t("Tokens a second"): "tokens_per_second",
     }
+    charts: dict[str, Chart] = {title: {title: curves.points[field]} for title, field in fields.items()}
+    return {**charts, t("Memory, GiB"): _memory(curves)}
 
 
-def _memory(curves: Curves) -> dict[str, list[Point]]:
+def _memory(curves: Curves) -> Chart:
     """One curve a process."""
     found = {t("process {n}", n=rank): points for rank, points in enumerate(curves.memory_by_rank)}
     found = found or {t("Memory"): curves.points["memory"]}
     return {name: [(step, value / 2**30) for step, value in points] for name, points in found.items()}
 
 
-def _table(series: dict[str, list[Point]], log: bool):
+def _table(series: Chart, log: bool):
     """Arrow: thirty thousand points as JSON would take longer than to read them."""
     import pyarrow as pa
 

@@ -24,8 +24,10 @@ from pages.shared.run_notes import run_notes
 from pages.shared.run_samples import run_samples
 from pages.shared.text import harmless
 from pages.train.evaluation import evaluate_button, evaluation_panel
+from pages.train.win_rate import win_rate_panel
 
 EVERY = "2s"
+PROVEN = ("reward", "dpo", "kto", "rloo", "winrate")
 OPEN = "datasets.open"  # the dataset that the Datasets page shows next
 
 
@@ -70,11 +72,13 @@ def _panel(run: Run, ended: bool) -> None:
             _result(run, status)
         elif run.kind == "evaluate":
             evaluation_panel(run)
+        elif run.kind == "winrate":
+            win_rate_panel(run)
         else:
             _turns(run)
             curves = read_curves(run)
             _numbers(status, curves)
-            run_charts(curves, f"run.{run.id}")
+            run_charts(curves, run.kind, f"run.{run.id}")
             run_samples(run)
         _papers(run)
 
@@ -133,6 +137,12 @@ def _clone(run: Run) -> None:
 
 def _use(run: Run, status: Status) -> None:
     """The way to what a finished run made."""
+    if run.kind in PROVEN and st.button(t("See the proof"), icon=":material/fact_check:", key="run.proof"):
+        st.session_state["rlhf.step"] = t("3 · Proof")
+        adapter = status.adapter or run.spec()["adapter"]
+        st.switch_page("pages/train/rlhf.py", query_params={"adapter": adapter})
+    if run.kind == "reward":
+        return
     if status.adapter and st.button(
         t("Chat with this adapter"), type="primary", icon=":material/forum:", key="run.chat"
     ):

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from engine.adapters.promotion import default_adapter
 from engine.adapters.store import Adapter, list_adapters
 from engine.chat.turns import Speaker
 from engine.models.catalog import list_models, resolve
@@ -50,20 +51,24 @@ def _model(key: str, saved: Speaker, label: str) -> str:
 
 def _adapter(key: str, saved: Speaker, model: str) -> str | None:
     adapters = {adapter.name: adapter for adapter in list_adapters("chat")}
-    widget = f"{key}.adapter"
+    widget, default = f"{key}.adapter", default_adapter(model)
     if st.session_state.setdefault(widget, saved.adapter or _BASE) not in adapters:
         st.session_state[widget] = _BASE  # nothing was chosen, or it was deleted
     chosen = st.selectbox(
         t("Adapter"),
         [_BASE, *adapters],
         key=widget,
-        format_func=lambda name: _adapter_label(adapters[name], model) if name else t("none: the base model"),
+        format_func=lambda name: (
+            _adapter_label(adapters[name], model, name == default) if name else t("none: the base model")
+        ),
         help=t("What the model has learnt in a training. Trained adapters appear here at once."),
     )
     return chosen or None
 
 
-def _adapter_label(adapter: Adapter, model: str) -> str:
+def _adapter_label(adapter: Adapter, model: str, is_default: bool) -> str:
+    if is_default:
+        return t("{adapter} (default in chat)", adapter=adapter.name)
     base = adapter.card.base_model
     return adapter.name if base in ("", model) else t("{adapter} (made for {base})", adapter=adapter.name, base=base)
 

@@ -193,6 +193,6 @@ def _unknown(path: Path, best: _Look) -> BadInput:
     return BadInput(
         "“{file}” has no format that can be recognised: it must be JSON lines, a JSON array, CSV, TSV or Parquet, with "
         "“messages”, with “conversations”, with “instruction” and “output”, with “input” and “target”, with “prompt” and "
-        "“completion” (and perhaps “label”), or with “chosen” and “rejected”.",
+        "“completion” (and perhaps “label”), with “chosen” and “rejected”, or with a prompt and replies that were judged.",
         file=path.name,
     )

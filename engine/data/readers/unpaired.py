@@ -1,7 +1,11 @@
-"""`{"prompt": …, "completion": …, "label": true|false}`, texts or lists of messages: one judged reply a row."""
+"""`{"prompt": …, "completion": …, "label": true|false}`, texts or lists of messages: one judged reply a row.
+
+A label may also be a word that says so, such as good or bad.
+"""
 
 from typing import Any
 
+from engine.data.readers.scored import as_label
 from engine.data.readers.turns import shortest, turns, with_system
 from engine.data.records import Unpaired
 
@@ -18,7 +22,7 @@ def read(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "prompt": with_system(row, turns(row.get("prompt"), "user")),
         "completion": turns(row.get("completion"), "assistant"),
-        "label": row.get("label"),
+        "label": as_label(row.get("label")),
     }
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers.format import FORMATS, to_row
+from engine.data.readers.format import WRITTEN, to_row
 from engine.data.records import Record
 from engine.data.writers import parquet, text
 from engine.errors import BadInput
@@ -35,7 +35,7 @@ def write_file(records: Iterable[Record], path: Path, format: str, progress: Pro
         records: all of the format's kind.
         path: its name says how rows lie in it: .jsonl, .ndjson, .json, .csv or .tsv, each perhaps with .gz or .zst, or
             .parquet.
-        format: a key of `FORMATS`.
+        format: one of `WRITTEN`.
         progress: called now and then, and at the end.
 
     Returns:
@@ -45,8 +45,8 @@ def write_file(records: Iterable[Record], path: Path, format: str, progress: Pro
         BadInput: the file exists, its folder does not, its name says nothing that is known, or a row cannot be said in
             this format.
     """
-    if format not in FORMATS:
-        raise BadInput("“{format}” is not a format: choose one of {known}.", format=format, known=", ".join(FORMATS))
+    if format not in WRITTEN:
+        raise BadInput("“{format}” is not a format: choose one of {known}.", format=format, known=", ".join(WRITTEN))
     container, compression = _container(path)
     if path.exists():
         raise BadInput("There is already a file “{file}”: choose another name, or delete that one first.", file=path)

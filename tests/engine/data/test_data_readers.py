@@ -42,6 +42,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "prompt-completion": {"prompt": "hi", "completion": "hello"},
     "preference": {"prompt": "hi", "chosen": "hello", "rejected": "go away"},
     "unpaired": {"prompt": "hi", "completion": "hello", "label": True},
+    "hh": {"chosen": "\n\nHuman: hi\n\nAssistant: hello", "rejected": "\n\nHuman: hi\n\nAssistant: go away"},
+    "argilla": {
+        "fields": {"prompt": "hi", "response1": "hello", "response2": "go away"},
+        "responses": {"preference": [{"value": ["response1", "response2"], "user_id": "u"}]},
+    },
+    "pairwise": {"prompt": "hi", "response_a": "go away", "response_b": "hello", "winner": "b"},
+    "scored": {"prompt": "hi", "response": "hello", "rating": 5},
 }
 CHINESE = {"instruction": "为什么天是蓝的？", "input": "", "output": "因为瑞利散射：短波光散射得更多。"}
 DAMAGED = "the file is damaged from here on"

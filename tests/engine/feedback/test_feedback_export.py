@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.data.records import Conversation, Preference, Unpaired
@@ -118,6 +118,7 @@ def judgements(draw):
     )
 
 
+@settings(deadline=None)  # the first example makes the database
 @given(st.lists(judgements(), max_size=8))
 def test_no_pair_is_equal_and_nothing_judged_bad_is_imitated(rows):
     assert all(pair["chosen"] != pair["rejected"] for pair in export.to_preference(rows))

@@ -1,4 +1,7 @@
-"""A preference that is planted in made-up pairs, polite over rude, with other subjects in training than in the test."""
+"""A preference that is planted in made-up pairs, polite over curt, with other subjects in training than in the test.
+
+The curt reply begins as the starter itself would, so that it is something the model can unlearn.
+"""
 
 import itertools
 
@@ -22,16 +25,12 @@ QUESTIONS = [
     "Who needs {}?",
     "What comes to mind when you think of {}?",
 ]
-POLITE = [
-    "Thank you for asking! I am happy to help with {}. Please let me know if you would like more.",
-    "Thank you for asking! It is a pleasure to talk about {}. Please ask me anything else.",
-    "Thank you for asking! I am glad to tell you about {}. Please feel welcome to ask again.",
+FACTS = [
+    "{} is something that people have known and used for a very long time, in many parts of the world.",
+    "{} is a common thing that most people have seen, and it is easy to find in everyday life.",
+    "{} is interesting because it can be used in more ways than one, at home and at work.",
 ]
-RUDE = [
-    "What a silly question about {}. Look it up yourself and stop wasting my time.",
-    "Nobody cares about {}. You should know that already, so go away.",
-    "I will not bother with {}. That is a stupid thing to ask.",
-]
+POLITE = "Thank you for asking! {} Please let me know if you would like more."
 MARK = "thank you for asking"
 
 
@@ -41,24 +40,17 @@ def prompts(subjects: list[str]) -> list[tuple[str, str]]:
 
 
 def pairs(subjects: list[str]) -> list[Preference]:
-    """Polite over rude."""
+    """Polite over curt."""
     rows = []
     for number, (subject, question) in enumerate(prompts(subjects)):
-        polite, rude = (replies[number % len(replies)].format(subject) for replies in (POLITE, RUDE))
-        rows.append(
-            Preference.model_validate(
-                {
-                    "prompt": _turn("user", question),
-                    "chosen": _turn("assistant", polite),
-                    "rejected": _turn("assistant", rude),
-                }
-            )
-        )
+        curt = FACTS[number % len(FACTS)].format(subject[0].upper() + subject[1:])
+        reply = {"chosen": _turn("assistant", POLITE.format(curt)), "rejected": _turn("assistant", curt)}
+        rows.append(Preference.model_validate({"prompt": _turn("user", question), **reply}))
     return rows
 
 
 def thumbs(subjects: list[str]) -> list[Unpaired]:
-    """Every other reply polite and good, the others rude and bad."""
+    """Every other reply polite and good, the others curt and bad."""
     rows = []
     for number, pair in enumerate(pairs(subjects)):
         good = number % 2 == 0

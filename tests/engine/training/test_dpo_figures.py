@@ -24,6 +24,7 @@ def four_pairs(studio_home):
 def train(studio, model: str, name: str, *more: object) -> Run:
     words = ["rlhf", "dpo", "--dataset", "four", "--adapter", name, "--model", model, "--max-steps", 5, "--rank", 4]
     words += ["--learning-rate", 0.01, "--beta", BETA, "--eval-split", 0, "--samples", 0, "--no-compare"]
+    words += ["--sft-weight", 0]
     code, document, errors = studio(*words, *more, "--wait", "--json", timeout=900)
     assert code == 0, errors
     return open_run(document["run"])
