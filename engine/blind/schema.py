@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.data.records import Message
 from engine.database import Base, UtcTime, now
-from engine.feedback.schema import Feedback, Side, Winner, checked
+from engine.feedback.schema import BLIND_TAG, Feedback, Side, Winner, checked
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,6 @@ def judgement(
         sampling_b=item.sampling,
         winner=winner,
         left_side=left,
-        tags=[f"blind:{session.id}"],
+        tags=[f"{BLIND_TAG}{session.id}"],
         comment=comment,
     )

@@ -22,6 +22,8 @@ Kind = Literal["rating", "comparison", "kept"]
 Verdict = Literal["good", "bad"]
 Winner = Literal["a", "b", "tie", "both_bad"]
 Side = Literal["a", "b"]
+BLIND_TAG = "blind:"
+"""Begins the tag of a vote in a blind comparison, which is on prompts kept aside to measure with."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import combinations
 
 from engine.data.records import Message
-from engine.feedback.schema import Feedback
+from engine.feedback.schema import BLIND_TAG, Feedback
 from engine.preferences.rules import Source
 
 
@@ -46,7 +46,10 @@ class Case:
 
 
 def pair_cases(rows: Iterable[Feedback], sources: Collection[Source]) -> list[Case]:
-    """The cases of two replies; blanks around a reply do not make it another, and equal replies make no case."""
+    """The cases of two replies; blanks around a reply do not make it another, and equal replies make no case.
+
+    Votes of blind comparisons make none: trained on, their prompts could not measure the next adapter.
+    """
     cases: dict[tuple[Key, frozenset[str]], Case] = {}
     ordered = _oldest_first(rows)
     for prompt, better, worse, vote in (*_compared(ordered), *_implied(ordered)):
@@ -121,6 +124,7 @@ def _vote(row: Feedback, origin: Source, first: bool = True) -> Vote:
 
 
 def _oldest_first(rows: Iterable[Feedback]) -> list[Feedback]:
+    rows = (row for row in rows if not any(tag.startswith(BLIND_TAG) for tag in row.tags))
     return sorted(rows, key=lambda row: (row.created, row.id))
 
 

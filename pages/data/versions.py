@@ -45,6 +45,7 @@ def change_words(card: Card) -> str:
         "imported": t("imported"),
         "created": t("made here"),
         "appended": t("rows added: {n}", n=n),
+        "built": t("built from feedback, rows: {n}", n=n),
         "edited": t("row {n} edited", n=change.get("row")),
         "deleted": t("rows left out: {n}", n=n),
         "restored": t("version {n} restored", n=change.get("version")),

@@ -73,7 +73,12 @@ def _count(title: str, by_day: dict[date, int], color: str, scale: alt.Scale) ->
         .mark_area(interpolate="step-after", line={"color": color}, color=color, fillOpacity=0.25)
         .encode(
             x=alt.X("day:T", title=None, scale=scale, axis=alt.Axis(labels=False, ticks=False)),
-            y=alt.Y("n:Q", title=None, axis=_inside(tickMinStep=1, tickCount=3, format="~s")),
+            y=alt.Y(
+                "n:Q",
+                title=None,
+                scale=alt.Scale(domain=[0, max(1, *by_day.values())]),
+                axis=_inside(tickMinStep=1, tickCount=3, format="~s"),
+            ),
             tooltip=[_day(), alt.Tooltip("n:Q", title=title, format=",")],
         )
     )

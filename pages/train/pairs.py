@@ -1,16 +1,18 @@
 """The first step of RLHF: judgements become pairs by rules a person chooses, and every pair can be read, fixed or dropped."""
 
 import typing
+from datetime import datetime
 
 import streamlit as st
-from engine.preferences.build import Built, build, build_unpaired
-from engine.preferences.datasets import keep
-from engine.preferences.rules import PairRules
 
 from engine.data import registry
 from engine.errors import StudioError
 from engine.feedback.store import find
+from engine.feedback.withdrawn import withdrawn
 from engine.fields import parse
+from engine.preferences.build import Built, build, build_unpaired
+from engine.preferences.datasets import keep
+from engine.preferences.rules import PairRules
 from pages.data.rows import browse
 from pages.shared import frame
 from pages.shared.drafts import Form
@@ -103,13 +105,19 @@ def _build(judged: list) -> None:
     try:
         values = form.values()
         rules = parse(PairRules, {name: value for name, value in values.items() if name in PairRules.model_fields})
-        built = build_unpaired(rules, judged) if kind == THUMBS else build(rules, judged)
+        built = _built(rules, kind, len(judged), max(row.updated for row in judged), tuple(sorted(withdrawn())))
     except StudioError as error:
         form.save()
         st.warning(harmless(t(error.sentence, **error.values)), icon=":material/info:")
         return
     _taken(built)
     _keep(form, built, rules, kind)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _built(rules: PairRules, kind: str, judged: int, newest: datetime, gone: tuple[str, ...]) -> Built:
+    """Kept until somebody judges, as every click on the page asks again; the last three only tell whether it is the same."""
+    return build_unpaired(rules, find()) if kind == THUMBS else build(rules, find())
 
 
 def _help(name: str) -> str:

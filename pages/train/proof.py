@@ -47,9 +47,10 @@ def _policy(adapter: Adapter) -> None:
 
 def _compare_again(adapter: Adapter) -> None:
     """A comparison with another judge or more prompts."""
-    with st.expander(
-        t("Compare with what was there before"), icon=":material/compare_arrows:", key="rlhf.compare.open"
-    ), st.container(horizontal=True, vertical_alignment="bottom"):
+    with (
+        st.expander(t("Compare with what was there before"), icon=":material/compare_arrows:", key="rlhf.compare.open"),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
         judges = [judge.name for judge in list_adapters(kind="reward")]
         judge = st.selectbox(
             t("Judged by"),

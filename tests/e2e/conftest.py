@@ -39,6 +39,7 @@ class Person:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, locale=language)
         self.page: Page = context.new_page()
         self.page.set_default_timeout(2 * MINUTES)
+        self.name = name
         self._url = server.url
         self._query = f"?as={name}" if name else ""
         self.problems: list[str] = []
