@@ -131,8 +131,8 @@ def _plain(judge: Callable[[str], float], prompts: list[Prompt], replies: list[s
 
 
 def _length(wanted: int, reply: str) -> float:
-    """1 at the wanted number of characters, falling evenly to 0 for nothing and for twice as much."""
-    return max(0.0, 1 - abs(len(reply) - wanted) / wanted)
+    """1 at the wanted number of characters, a half at half and at twice as many: never flat, so there is always a way up."""
+    return min(len(reply), wanted) / max(len(reply), wanted)
 
 
 def _json(reply: str) -> float:

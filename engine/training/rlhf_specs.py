@@ -164,7 +164,7 @@ class RlooSpec(PolicySpec):
     num_generations: int = Field(
         4, ge=2, description="Replies to each prompt, compared among themselves: more judge surer and take longer."
     )
-    max_new_tokens: int = Field(48, ge=1, le=32768, description="Tokens of a reply: more take longer.")
+    max_new_tokens: int = Field(32, ge=1, le=32768, description="Tokens of a reply: more take longer.")
     temperature: float = Field(
         1.0, gt=0, le=2, description="Higher tries more different replies; lower learns from fewer mistakes."
     )

@@ -16,7 +16,7 @@ def scores(*rewards: str, replies: list[str]) -> list[float]:
 @pytest.mark.parametrize(
     ("reward", "replies", "expected"),
     [
-        ("length:10", ["x" * 10, "x" * 5, "", "x" * 30], [1, 0.5, 0, 0]),
+        ("length:10", ["x" * 10, "x" * 5, "", "x" * 30], [1, 0.5, 0, 1 / 3]),
         ("json", ['{"a": 1}', "```json\n[1]\n```", "{broken", "words", "3"], [1, 1, 0.5, 0, 0]),
         ("keyword:Thanks", ["thanks a lot", "no"], [1, 0]),
         (r"regex:^\d+$", ["12", "a12"], [1, 0]),
