@@ -32,7 +32,7 @@ def sections() -> dict[str, list[st.Page]]:
             st.Page("pages/data/datasets.py", title=t("Datasets"), icon=":material/dataset:", url_path="datasets"),
             st.Page("pages/data/labelling.py", title=t("Labelling"), icon=":material/edit_note:", url_path="labelling"),
             st.Page("pages/train/lora.py", title=t("LoRA training"), icon=":material/model_training:", url_path="lora"),
-            st.Page("pages/train/rlhf.py", title="RLHF", icon=":material/recommend:", url_path="rlhf"),
+            st.Page("pages/train/rlhf.py", title=t("RLHF"), icon=":material/recommend:", url_path="rlhf"),
             st.Page("pages/train/runs.py", title=t("Runs"), icon=":material/monitoring:", url_path="runs"),
         ],
     }

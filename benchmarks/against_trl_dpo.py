@@ -7,8 +7,8 @@ import json
 import time
 from typing import Any
 
-from trl import DPOTrainer
 from trl.scripts import dpo
+from trl.trainer.dpo_trainer import DPOTrainer
 
 
 def main() -> None:

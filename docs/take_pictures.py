@@ -92,6 +92,7 @@ def _look(home: Path, conversation: int) -> None:
         "datasets": "datasets?as=Ann",
         "labelling": "labelling?as=Ann",
         "lora": "lora?as=Ann",
+        "rlhf": "rlhf?as=Ann",
         "runs": f"runs?as=Ann&run={run}",
     }
     with Server(home=home) as server, chromium() as browser:

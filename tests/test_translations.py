@@ -93,6 +93,7 @@ def test_the_chinese_is_chinese():
     assert latin_only <= {
         "JSON",
         "Alpha",
+        "Beta",
         "Dropout",
         "GPUs",
         "{field}: {reason}.",

@@ -62,7 +62,7 @@ class _Models:
         import torch
 
         self.slots.activate(self.sides[side])
-        encoded = encode([Message(**turn) for turn in [*prompt, *reply]], self.tokenizer)
+        encoded = encode([Message.model_validate(turn) for turn in [*prompt, *reply]], self.tokenizer)
         end = max(place for place, label in enumerate(encoded.labels) if label != IGNORED) + 1
         start = max((place for place, label in enumerate(encoded.labels[:end]) if label == IGNORED), default=0) + 1
         ids = torch.tensor([encoded.input_ids[:end]], device=device_of(self.model))

@@ -111,7 +111,7 @@ def _rates(found: Flywheel, begin: date, end: date, scale: alt.Scale) -> alt.Lay
         y=alt.Y("rate:Q", title=None, scale=share, axis=axis)
     )
     title = _title(t("Win rate of new adapters, with 95 % interval"))
-    return alt.layer(half, bars, dots, height=_HEIGHT + 40, title=title)
+    return alt.LayerChart(layer=[half, bars, dots], height=_HEIGHT + 40, title=title)
 
 
 def _inside(**more: Any) -> alt.Axis:

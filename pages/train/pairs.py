@@ -1,12 +1,13 @@
 """The first step of RLHF: judgements become pairs by rules a person chooses, and every pair can be read, fixed or dropped."""
 
-import typing
 from datetime import datetime
+from typing import Any
 
 import streamlit as st
 
 from engine.data import registry
 from engine.errors import StudioError
+from engine.feedback.schema import Feedback
 from engine.feedback.store import find
 from engine.feedback.withdrawn import withdrawn
 from engine.fields import parse
@@ -46,82 +47,68 @@ def _empty() -> None:
                 st.switch_page("pages/data/datasets.py")
 
 
-def _build(judged: list) -> None:
-    names = {"sources": list(typing.get_args(typing.get_args(PairRules.model_fields["sources"].annotation)[0]))}
+def _build(judged: list[Feedback]) -> None:
     form = Form("rlhf.pairs", {**PairRules().model_dump(), "kind": PAIRS, "name": ""})
     titles = {PAIRS: t("Pairs of replies"), THUMBS: t("Single replies, good or bad")}
     kind = st.segmented_control(
         t("What to build"), list(titles), required=True, format_func=titles.__getitem__, key=form.key("kind")
     )
-    with st.container(border=True):
-        left, middle, right = st.columns(3)
-        conflicts = {
-            "majority": t("the majority decides"),
-            "drop": t("leave both out"),
-            "weight": t("the majority, weighed by its lead"),
-            "trusted": t("one trusted person decides"),
-        }
-        left.selectbox(
-            t("When people disagree"),
-            list(conflicts),
-            format_func=conflicts.__getitem__,
-            key=form.key("conflicts"),
-            help=_help("conflicts"),
-        )
-        people = sorted({row.annotator for row in judged})
-        if st.session_state[form.key("conflicts")] == "trusted":
-            middle.selectbox(t("Trusted"), people, index=None, key=form.key("trusted"), help=_help("trusted"))
-        else:
-            middle.number_input(
-                t("Least agreement"), 0.0, 1.0, step=0.05, key=form.key("min_agreement"), help=_help("min_agreement")
-            )
-        right.number_input(t("Least people"), 1, step=1, key=form.key("min_annotators"), help=_help("min_annotators"))
-        sources = {
-            "corrections": t("corrections"),
-            "votes": t("votes"),
-            "kept": t("kept versions"),
-            "verdicts": t("good over bad"),
-        }
-        if kind == PAIRS:
-            st.pills(
-                t("Made of"),
-                names["sources"],
-                selection_mode="multi",
-                format_func=lambda name: sources.get(name, name),
-                key=form.key("sources"),
-                help=_help("sources"),
-            )
-        left, right = st.columns(2)
-        left.number_input(t("Least length"), 1, step=1, key=form.key("min_length"), help=_help("min_length"))
-        right.number_input(
-            t("Near duplicates from"),
-            0.5,
-            1.0,
-            step=0.05,
-            key=form.key("near_duplicates"),
-            placeholder=t("off"),
-            help=_help("near_duplicates"),
-        )
+    _rules(form, str(kind), sorted({row.annotator for row in judged}))
     try:
-        values = form.values()
-        rules = parse(PairRules, {name: value for name, value in values.items() if name in PairRules.model_fields})
-        built = _built(rules, kind, len(judged), max(row.updated for row in judged), tuple(sorted(withdrawn())))
+        rules = parse(PairRules, {name: form.values()[name] for name in PairRules.model_fields})
+        newest = max(row.updated for row in judged)
+        built = _built(rules, str(kind), len(judged), newest, tuple(sorted(withdrawn())))
     except StudioError as error:
         form.save()
         st.warning(harmless(t(error.sentence, **error.values)), icon=":material/info:")
         return
     _taken(built)
-    _keep(form, built, rules, kind)
+    _keep(form, built, rules, str(kind))
+
+
+def _rules(form: Form, kind: str, people: list[str]) -> None:
+    conflicts = {
+        "majority": t("the majority decides"),
+        "drop": t("leave both out"),
+        "weight": t("the majority, weighed by its lead"),
+        "trusted": t("one trusted person decides"),
+    }
+    sources = {
+        "corrections": t("corrections"),
+        "votes": t("votes"),
+        "kept": t("kept versions"),
+        "verdicts": t("good over bad"),
+    }
+
+    def named(name: str, **more: Any) -> dict[str, Any]:
+        return {"key": form.key(name), "help": t(PairRules.model_fields[name].description or ""), **more}
+
+    with st.container(border=True):
+        left, middle, right = st.columns(3)
+        disagree = named("conflicts", format_func=conflicts.__getitem__)
+        left.selectbox(t("When people disagree"), list(conflicts), **disagree)
+        if st.session_state[form.key("conflicts")] == "trusted":
+            middle.selectbox(t("Trusted"), people, index=None, **named("trusted"))
+        else:
+            middle.number_input(t("Least agreement"), 0.0, 1.0, step=0.05, **named("min_agreement"))
+        right.number_input(t("Least people"), 1, step=1, **named("min_annotators"))
+        if kind == PAIRS:
+            st.pills(
+                t("Made of"),
+                list(sources),
+                selection_mode="multi",
+                **named("sources", format_func=sources.__getitem__),
+            )
+        left, right = st.columns(2)
+        left.number_input(t("Least length"), 1, step=1, **named("min_length"))
+        near = named("near_duplicates", placeholder=t("off"))
+        right.number_input(t("Near duplicates from"), 0.5, 1.0, step=0.05, **near)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def _built(rules: PairRules, kind: str, judged: int, newest: datetime, gone: tuple[str, ...]) -> Built:
     """Kept until somebody judges, as every click on the page asks again; the last three only tell whether it is the same."""
     return build_unpaired(rules, find()) if kind == THUMBS else build(rules, find())
-
-
-def _help(name: str) -> str:
-    return t(PairRules.model_fields[name].description or "")
 
 
 def _taken(built: Built) -> None:

@@ -13,7 +13,7 @@ from pages.train.rlhf_form import training_tab
 def main() -> None:
     """The page."""
     frame.person()
-    st.title("RLHF")
+    st.title(t("RLHF"))
     st.caption(
         t(
             "What people judged becomes pairs of replies; an adapter learns to answer like the better one; people say if it did."

@@ -66,7 +66,7 @@ def vote(someone: Person, session: int, items: int, after: set[str]) -> None:
         someone.keyed(f"blind.vote.{side}").get_by_role("button").click()
         someone.settle()
     expect(someone.page.get_by_text("You have voted on all of them")).to_be_visible()
-    assert votes_by(session)[someone.name] == items
+    assert votes_by(session)[someone.name or ""] == items
 
 
 def test_from_judgements_to_a_promoted_adapter(person, starter, proof):

@@ -93,9 +93,9 @@ def preference_card(
 
 def _with_adapter(model: Any, path: Any, fresh: LoraConfig) -> Any:
     """A model of another head with a chat adapter's weights in its layers."""
-    config = LoraConfig.from_pretrained(str(path))
+    config: Any = LoraConfig.from_pretrained(str(path))
     config.task_type, config.modules_to_save = fresh.task_type, None
-    wrapped = get_peft_model(model, config)  # pyright: ignore[reportArgumentType]
+    wrapped = get_peft_model(model, config)
     set_peft_model_state_dict(wrapped, load_file(path / WEIGHTS))
     return wrapped
 

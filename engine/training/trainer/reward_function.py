@@ -8,7 +8,7 @@ from engine.training.rewards import Score
 Conversations = list[list[dict[str, str]]]
 
 
-def reward_function(name: str, score: Score) -> Callable[..., list[float]]:
+def reward_function(name: str, score: Score) -> Callable[..., Any]:
     """The function, called by this name in TRL's logs.
 
     Args:

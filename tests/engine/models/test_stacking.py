@@ -1,5 +1,7 @@
 """Two adapters stacked give the logits that the second, trained on the merged first, gave."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -29,7 +31,7 @@ def test_stacked_adapters_do_what_both_do(tiny, tmp_path):
     with torch.inference_mode():
         wanted = upper.eval()(input_ids=ids).logits
     stack(tmp_path / "lower", tmp_path / "upper")
-    stacked = PeftModel.from_pretrained(load_model(tiny), str(tmp_path / "upper")).eval()
+    stacked: Any = PeftModel.from_pretrained(load_model(tiny), str(tmp_path / "upper")).eval()
     with torch.inference_mode():
         found = stacked(input_ids=ids).logits
     assert torch.allclose(found, wanted, atol=1e-5)
