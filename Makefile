@@ -33,6 +33,7 @@ benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.near_duplicates
 	$(BIN)/python -m benchmarks.compare_runs
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.dpo
 
 pictures: setup .venv/ready-dev
 	@sh tests/install_chromium.sh

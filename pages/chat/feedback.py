@@ -4,6 +4,7 @@ import streamlit as st
 
 from engine.feedback.store import count
 from pages.chat import feedback_figures, feedback_files, feedback_filters, feedback_list, feedback_row
+from pages.chat.feedback_withdraw import withdraw_people
 from pages.shared import frame
 from pages.shared.i18n import t
 
@@ -38,6 +39,7 @@ def _tabs() -> None:
         with files:
             feedback_files.export(filters)
             feedback_files.import_()
+            withdraw_people()
 
 
 def _welcome() -> None:
