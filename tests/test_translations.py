@@ -18,6 +18,7 @@ GAP = re.compile(r"{(\w+)[^}]*}")
 # the command line alone says these: its pages never raise them
 COMMAND_LINE_ONLY = {
     "Run {run} is {state}: {reason}",
+    "The prompt is empty: write what was asked.",
     "The question is empty: write something to ask.",
     "“{date}” is not a date: write it as 2026-11-30.",
 }

@@ -78,8 +78,11 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def score_text(arguments: argparse.Namespace) -> dict[str, Any]:
     """Print the rewards of some replies to one prompt."""
+    from engine.errors import BadInput
     from engine.models.reward import RewardModel
 
+    if not arguments.prompt.strip():
+        raise BadInput("The prompt is empty: write what was asked.")
     prompt = [{"role": "user", "content": arguments.prompt}]
     rewards = RewardModel(arguments.adapter).score([(prompt, reply) for reply in arguments.reply])
     for reply, reward in zip(arguments.reply, rewards, strict=True):

@@ -113,6 +113,8 @@ def _check_prompt(messages: list[Message]) -> None:
     _check_turns(messages)
     if not messages or messages[-1].role != "user":
         raise ValueError("the prompt must end with what the user says")
+    if not messages[-1].content.strip():
+        raise ValueError("the prompt is empty")
 
 
 def _check_reply(messages: list[Message]) -> None:

@@ -8,11 +8,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engine.adapters.store import read_adapter
 from engine.data import registry
 from engine.errors import BadInput
 from engine.training.lora_spec import LoraSpec, check_lora
-from engine.training.rewards import check_rewards, reward_adapters
+from engine.training.rewards import check_judge, check_rewards, reward_adapters
 
 DpoLoss = Literal[
     "sigmoid",
@@ -214,4 +213,4 @@ def check_rlhf(spec: RlhfSpec) -> None:
     if isinstance(spec, RlooSpec):
         check_rewards(spec.reward, spec.model)
     if isinstance(spec, PolicySpec) and spec.judge:
-        read_adapter(spec.judge, kind="reward")
+        check_judge(spec.judge, spec.model)

@@ -44,11 +44,11 @@ def answers(texts: Sequence[str]) -> list[dict[str, str]]:
 
 @st.composite
 def turns(draw, pairs: Any, system: Any, last: Any) -> list[dict[str, str]]:
-    """Perhaps a system message, questions and answers, and perhaps one more question."""
+    """Perhaps a system message, questions and answers, and perhaps one more question, which has some text."""
     messages = [said("system", draw(text.filter(bool)))] if draw(system) else []
     for _ in range(draw(pairs)):
         messages += [said("user", draw(text)), said("assistant", draw(reply))]
-    return [*messages, said("user", draw(text))] if draw(last) else messages
+    return [*messages, said("user", draw(reply))] if draw(last) else messages
 
 
 some, none = st.booleans(), st.just(False)

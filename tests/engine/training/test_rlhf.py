@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engine.adapters.store import read_adapter
 from engine.models.reward import RewardModel
 from engine.runs import Run, open_run
+from engine.settings import settings
 from engine.training.preference_data import read_frozen
 from tests.engine.training import planted
 from tests.engine.training.helpers import losses, weights
@@ -115,3 +118,35 @@ def test_bad_input_is_one_sentence(studio, tiny, method, more, sentence):
     assert code == 2
     assert sentence in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_an_empty_prompt_is_refused(studio, tiny, tmp_path):
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"prompt": " ", "chosen": "a", "rejected": "b"}\n')
+    code, _, errors = studio("data", "import", file, "--name", "empty")
+    assert code == 2
+    assert "the prompt is empty" in errors
+    code, _, errors = studio("rlhf", "score", "judge", " ", "a reply")
+    assert (code, errors.strip()) == (2, "The prompt is empty: write what was asked.")
+
+
+def test_a_reward_model_of_another_tokenizer_is_refused(studio, tiny):
+    planted.plant()
+    folder = settings().lora_store / "stranger"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "lora_alpha": 8}))
+    save_file({"a": torch.zeros(1)}, folder / "adapter_model.safetensors")
+    card = {"kind": "reward", "base_model": "Qwen/Qwen3-0.6B", "base_fingerprint": "0" * 16}
+    (folder / "studio.json").write_text(json.dumps(card))
+    code, _, errors = rlhf(studio, "rloo", tiny, "--reward", "stranger")
+    assert code == 2
+    assert "reads other tokens than tiny writes" in errors
+    code, _, errors = rlhf(studio, "dpo", tiny, "--judge", "stranger")
+    assert code == 2
+    assert "reads other tokens than tiny writes" in errors
+
+
+def test_no_feedback_makes_no_pairs(studio, tiny):
+    code, _, errors = studio("rlhf", "dpo", "--feedback", "--adapter", "none", "--model", tiny)
+    assert code == 2
+    assert "correct replies, vote between two" in errors
