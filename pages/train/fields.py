@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine.devices import devices, has_cuda
 from engine.jobs.queue import taken
+from engine.runs import list_runs
 from engine.settings import settings
 from engine.training.lora_spec import LoraSpec
 from pages.shared.drafts import Form
@@ -106,6 +107,13 @@ def _groups() -> dict[str, list[str]]:
             "hostfile",
         ],
     }
+
+
+def free_name(wanted: str) -> str:
+    """The name an adapter gets if nobody names it: no adapter has it, and no run is making one of it."""
+    base = wanted[:76]
+    taken = {path.name for path in settings().lora_store.iterdir()} | {run.status().adapter for run in list_runs()}
+    return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
 
 
 def _on_gpus(*names: str) -> list[str]:

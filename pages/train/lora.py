@@ -22,7 +22,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
 from pages.shared.text import harmless
-from pages.train.fields import asked, defaults, groups, setting
+from pages.train.fields import asked, defaults, free_name, groups, setting
 from pages.train.preflight import ready, show_verdict, start_anyway
 from pages.train.presets import preset_menu
 
@@ -71,7 +71,7 @@ def _last_run() -> None:
 def _front(form: Form, datasets: list[str]) -> None:
     if st.session_state[form.key("dataset")] not in datasets:  # none chosen yet, or deleted since
         st.session_state[form.key("dataset")] = datasets[0]
-    adapter = _free_name(st.session_state[form.key("dataset")])
+    adapter = free_name(f"{st.session_state[form.key('dataset')]}-lora")
     with st.container(border=True):
         left, right = st.columns(2)
         left.selectbox(
@@ -97,13 +97,6 @@ def _front(form: Form, datasets: list[str]) -> None:
             setting(form, "epochs", SftSpec)
         with steps:
             setting(form, "max_steps", SftSpec)
-
-
-def _free_name(dataset: str) -> str:
-    """The name an adapter gets if nobody names it: no adapter has it, and no run is making one of it."""
-    base = f"{dataset}-lora"[:76]
-    taken = {path.name for path in settings().lora_store.iterdir()} | {run.status().adapter for run in list_runs()}
-    return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
 
 
 def _more(form: Form) -> None:
@@ -163,7 +156,7 @@ def _launch(form: Form) -> None:
 def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
     """What the form asks for, and why it cannot be had."""
     values: dict[str, Any] = asked(SftSpec, {name: value for name, value in form.values().items() if name != "unload"})
-    values["adapter"] = values["adapter"].strip() or _free_name(values["dataset"])
+    values["adapter"] = values["adapter"].strip() or free_name(f"{values['dataset']}-lora")
     spec = None
     try:
         spec = parse_spec(values)

@@ -20,7 +20,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
 from pages.shared.text import harmless
-from pages.train.fields import asked, defaults, groups, setting
+from pages.train.fields import asked, defaults, free_name, groups, setting
 
 A_ROW = 4
 FRONT = ("dataset", "adapter", "model", "from_adapter", "max_steps", "learning_rate", "judge", "reward")
@@ -74,7 +74,7 @@ def _front(form: Form, kind: type[RlhfSpec], datasets: list[str]) -> None:
     with st.container(border=True):
         left, right = st.columns(2)
         left.selectbox(t("Dataset"), datasets, key=form.key("dataset"), help=t("The dataset to learn from."))
-        name = _free_name(kind, st.session_state[form.key("dataset")])
+        name = free_name(f"{st.session_state[form.key('dataset')]}-{kind.method}")
         right.text_input(
             t("Name of the adapter"),
             key=form.key("adapter"),
@@ -105,13 +105,6 @@ def _adapter(place: Any, form: Form, name: str, adapters: str, label: str, none:
     place.selectbox(label, there, index=None, placeholder=none, key=form.key(name), help=help_)
 
 
-def _free_name(kind: type[RlhfSpec], dataset: str) -> str:
-    """The name an adapter gets if nobody names it."""
-    base = f"{dataset}-{kind.method}"[:76]
-    taken = {path.name for path in settings().lora_store.iterdir()} | {run.status().adapter for run in list_runs()}
-    return next(name for name in (base, *(f"{base}-{n}" for n in range(2, 10_000))) if name not in taken)
-
-
 def _more(form: Form, kind: type[RlhfSpec]) -> None:
     for title, names in groups(kind).items():
         st.markdown(f"**{title}**")
@@ -125,7 +118,7 @@ def _more(form: Form, kind: type[RlhfSpec]) -> None:
 
 def _launch(form: Form, kind: type[RlhfSpec]) -> None:
     values = asked(kind, form.values())
-    values["adapter"] = values["adapter"].strip() or _free_name(kind, values["dataset"])
+    values["adapter"] = values["adapter"].strip() or free_name(f"{values['dataset']}-{kind.method}")
     clicked = False
     try:
         spec = parse(kind, values)
