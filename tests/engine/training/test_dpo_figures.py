@@ -90,7 +90,7 @@ def test_rloo_over_two_processes_keeps_them_alike(studio, tiny, four_pairs):
     events = list(open_run(document["run"]).events())
     divergences = [event["kl"] for event in events if "kl" in event]
     assert divergences and all(map(math.isfinite, divergences))
-    assert divergences[-1] > 0
+    assert divergences[-1] != 0  # an estimate from samples: it may be below zero
     digests = next(event["weights_by_rank"] for event in events if "weights_by_rank" in event)
     assert len(digests) == 2 and digests[0] == digests[1]
     assert (settings().lora_store / "online").is_dir()
