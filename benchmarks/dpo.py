@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from typing import Any
 from benchmarks.belle import sentence
 from benchmarks.peak import Peak
 from benchmarks.report import report
+from benchmarks.running import run
 from engine.files import read_json
 from engine.settings import ROOT
 
@@ -169,23 +169,16 @@ class _Bench:
         words = [word for name, value in values.items() for word in (f"--{name}", str(value))]
         command = [sys.executable, "-m", "benchmarks.against_trl_dpo", *words, "--use_peft"]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(self.folder / "cache")}
-        told = json.loads(_run(command, environment).splitlines()[-1])
+        told = json.loads(run(command, environment).splitlines()[-1])
         return Outcome(told["seconds"], told["loss"])
 
     def _engine(self, *words: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "engine", *words, "--json"]
-        return json.loads(_run(command, {**os.environ, "STUDIO_HOME": str(self.home)}))
-
-
-def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{command} failed:\n{done.stderr[-3000:]}")
-    return done.stdout
+        return json.loads(run(command, {**os.environ, "STUDIO_HOME": str(self.home)}))
 
 
 def draw_pairs(count: int) -> list[dict[str, str]]:
-    """Pairs of texts with lengths as BELLE's."""
+    """Pairs of short texts: eight replies of full length would not fit into the memory of a small machine."""
     import random
 
     draw = random.Random(0)
@@ -194,7 +187,7 @@ def draw_pairs(count: int) -> list[dict[str, str]]:
         return sentence(draw, min(most, max(6, int(draw.lognormvariate(mean, spread))))).strip() or "."
 
     return [
-        {"prompt": text(3.2, 0.7, 300), "chosen": text(4.5, 0.8, 600), "rejected": text(4.5, 0.8, 600)}
+        {"prompt": text(3.0, 0.6, 100), "chosen": text(3.6, 0.6, 200), "rejected": text(3.6, 0.6, 200)}
         for _ in range(count)
     ]
 

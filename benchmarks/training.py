@@ -29,6 +29,7 @@ from benchmarks import against_llamafactory as llamafactory
 from benchmarks.belle import sentence
 from benchmarks.peak import Peak
 from benchmarks.report import report
+from benchmarks.running import run
 from engine.data.records import Message
 from engine.data.tokenise import Encoded, encode
 from engine.files import read_json
@@ -159,7 +160,7 @@ class _Bench:
     def engine(self, *words: str) -> dict[str, Any]:
         """What a command of ours prints."""
         command = [sys.executable, "-m", "engine", *words, "--json"]
-        return json.loads(_run(command, {**os.environ, "STUDIO_HOME": str(self.home)}))
+        return json.loads(run(command, {**os.environ, "STUDIO_HOME": str(self.home)}))
 
 
 def compare(bench: _Bench, lengths: str, rows: Rows, rounds: int, speeds: dict[str, float]) -> list[dict]:
@@ -265,7 +266,7 @@ def trl(bench: _Bench, folder: Path, rows: Rows, **different: Any) -> Outcome:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
     limit = ONE_STEP if "max_steps" in different else None
     told = json.loads(
-        _run([sys.executable, "-m", "benchmarks.against_trl", *words], environment, limit).splitlines()[-1]
+        run([sys.executable, "-m", "benchmarks.against_trl", *words], environment, limit).splitlines()[-1]
     )
     return Outcome(told["seconds"], int(told["tokens"]), folder / "out")
 
@@ -286,19 +287,9 @@ def llama_factory(bench: _Bench, folder: Path, rows: Rows, **different: Any) -> 
     settings |= different
     limit = ONE_STEP if "max_steps" in different else None
     file = llamafactory.write_input(folder / "work", rows, MODEL, settings)
-    _run(llamafactory.command(bench.llamafactory_python, file), llamafactory.environment(folder), limit)
+    run(llamafactory.command(bench.llamafactory_python, file), llamafactory.environment(folder), limit)
     measured = llamafactory.measured(folder / "work")
     return Outcome(measured["seconds"], int(measured["tokens"]), folder / "work" / "out")
-
-
-def _run(command: list[str], environment: dict[str, str], limit: float | None = None) -> str:
-    """What a command prints, its log going to a file; ends this program if it fails."""
-    with tempfile.TemporaryFile() as log:
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, timeout=limit)
-        if done.returncode:
-            log.seek(0)
-            raise SystemExit(f"{command} failed:\n{log.read().decode(errors='replace')[-3000:]}")
-    return done.stdout.decode()
 
 
 def draw_rows(count: int, length: int | None = None, seed: int = 0) -> Rows:

@@ -157,6 +157,21 @@ def publish(name: str, weights: Path, card: Card) -> Adapter:
     return read_adapter(name)
 
 
+def add_metrics(name: str, fingerprint: str, **metrics: Any) -> None:
+    """Keep figures on an adapter's card, if it is still there with the same weights.
+
+    Args:
+        name: the adapter.
+        fingerprint: of the weights that were measured.
+        metrics: by name; those of the same name are replaced.
+    """
+    with contextlib.suppress(BadInput):
+        adapter = read_adapter(name)
+        if adapter.fingerprint == fingerprint:
+            card = adapter.card.model_copy(update={"metrics": {**adapter.card.metrics, **metrics}})
+            write_json(adapter.path / CARD, card.model_dump())
+
+
 def import_adapter(source: Path, name: str) -> Adapter:
     """Copy an adapter from elsewhere: a folder in PEFT's layout, the safetensors file inside one, or a zip of its files.
 

@@ -1,6 +1,5 @@
 """The blind sessions there are: make one, list those that are open, close one. Voting is `engine.blind.voting`."""
 
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from engine.blind.schema import BlindSession, ItemRow, Replies, SessionRow, Vote
 from engine.database import now, session, writing
 from engine.errors import BadInput
 from engine.runs import Run
+from engine.runs.answers import answers_file, read_answers
 
-ANSWERS = "answers.jsonl"
 MOST_NAME = 80
 
 
@@ -89,16 +88,14 @@ def from_answers(run: Run, by: str, name: str | None = None) -> BlindSession:
         BadInput: it is no such run or not finished, an adapter of it is gone or was trained anew, or see `create`.
     """
     status = run.status()
-    path = run.path / ANSWERS
-    if run.kind != "winrate" or status.state != "finished" or not path.exists():
+    if run.kind != "winrate" or status.state != "finished" or not answers_file(run).exists():
         raise BadInput("Only a finished comparison of two adapters has answers that people can compare.")
     spec, against = run.spec(), status.result.get("against")
     adapter = _unchanged(spec["adapter"], status.created)
     if against:
         _unchanged(against, status.created)
     sampling = {key: spec[key] for key in ("max_new_tokens", "temperature", "seed") if key in spec}
-    with path.open(encoding="utf-8") as lines:
-        answers = [json.loads(line) for line in lines]
+    answers = read_answers(run)
     items = [Replies(answer["prompt"], answer["before"], answer["after"], sampling) for answer in answers]
     name = name or time.strftime("%Y-%m-%d %H:%M", time.localtime(status.created))
     return create(name, adapter.name, against, adapter.card.base_model, items, by, run.id)

@@ -49,12 +49,12 @@ def _import(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _export(arguments: argparse.Namespace) -> dict[str, Any]:
-    from engine.feedback.export import FORMATS, write_jsonl
+    from engine.feedback.export import FORMATS, export_rows
     from engine.feedback.store import FeedbackFilter, find
 
     chosen = FeedbackFilter(arguments.annotator, arguments.kind, since=_moment(arguments.since))
     rows = FORMATS[arguments.format](reversed(find(chosen)))
-    write_jsonl(arguments.out, rows)
+    export_rows(arguments.out, rows)
     say(f"{len(rows)} rows written to {arguments.out}.")
     return {"rows": len(rows), "file": str(arguments.out)}
 

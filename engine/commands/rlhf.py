@@ -45,7 +45,7 @@ def add(commands) -> None:
 
 def train(arguments: argparse.Namespace) -> dict[str, Any]:
     """Start, and with `--wait` follow."""
-    from engine.commands.runs import describe, follow
+    from engine.commands.runs import announce
     from engine.errors import BadInput
     from engine.fields import parse
     from engine.jobs.local import start_training
@@ -59,9 +59,7 @@ def train(arguments: argparse.Namespace) -> dict[str, Any]:
             raise BadInput("Choose between --feedback and --dataset: the pairs come from one of them.")
         values["dataset"] = rlhf_pairs.from_feedback(unpaired=arguments.method == "kto")
     run = start_training(parse(kind, values))
-    waits = " when its devices are free" if run.waiting_place() is not None else ""
-    say(f"Run {run.id} is on its way{waits}; `python -m engine runs show {run.id}` tells how far it is.")
-    return follow(run) if arguments.wait else describe(run)
+    return announce(run, arguments.wait)
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -152,6 +152,13 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
+def announce(run: Run, wait: bool) -> dict[str, Any]:
+    """Say that a training was started; with `wait` stay until it ends."""
+    waits = " when its devices are free" if run.waiting_place() is not None else ""
+    say(f"Run {run.id} is on its way{waits}; `python -m engine runs show {run.id}` tells how far it is.")
+    return follow(run) if wait else describe(run)
+
+
 def follow(run: Run) -> dict[str, Any]:
     """Show a progress bar until the run ends; Ctrl-C asks it to stop and waits for that.
 

@@ -57,7 +57,7 @@ def _overlength(word: str) -> str:
 
 def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
     """Start, and with `--wait` follow; with `--check` only look."""
-    from engine.commands.runs import describe, follow
+    from engine.commands.runs import announce
     from engine.jobs.local import check_training, start_training
     from engine.settings import settings
     from engine.training.presets import load_preset
@@ -69,9 +69,7 @@ def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
         check_training(spec)
         return _check(spec)
     run = start_training(spec)
-    waits = " when its devices are free" if run.waiting_place() is not None else ""
-    say(f"Run {run.id} is on its way{waits}; `python -m engine runs show {run.id}` tells how far it is.")
-    return follow(run) if arguments.wait else describe(run)
+    return announce(run, arguments.wait)
 
 
 def _check(spec: "SftSpec") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from engine.errors import BadInput
 from engine.feedback import store
 from engine.feedback.schema import Feedback, checked
 from engine.feedback.withdrawn import trainable
-from engine.files import write_text
+from engine.files import write_jsonl
 
 Row = dict[str, Any]
 
@@ -54,7 +54,7 @@ def to_preference(rows: Iterable[Feedback]) -> list[Row]:
     return _merge(
         (row, Preference, {"prompt": row.prompt, "chosen": [_assistant(better)], "rejected": [_assistant(worse)]})
         for row in trainable(rows)
-        for better, worse in _pairs(row)
+        for better, worse, _ in row.preferences()
     )
 
 
@@ -75,7 +75,7 @@ def to_jsonl(rows: Iterable[Feedback]) -> list[Row]:
 FORMATS = {"jsonl": to_jsonl, "sft": to_sft, "preference": to_preference, "unpaired": to_unpaired}
 
 
-def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
+def export_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write one JSON object a line; the file appears whole.
 
     Raises:
@@ -83,7 +83,7 @@ def write_jsonl(path: Path, rows: Iterable[Row]) -> None:
     """
     if path.is_dir() or not path.parent.is_dir():
         raise BadInput("There is no place for a file at {file}: give a file name in a folder that exists.", file=path)
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_jsonl(path, rows)
 
 
 def import_jsonl(path: Path, annotator: str | None = None) -> Imported:
@@ -135,14 +135,6 @@ def _best(row: Feedback) -> str | None:
     if row.winner == "b":
         return row.reply_b
     return row.reply if row.winner == "a" or row.verdict == "good" else None
-
-
-def _pairs(row: Feedback) -> Iterator[tuple[str, str]]:
-    a, b = row.reply, row.reply_b
-    if row.correction:
-        yield from ((row.correction, text) for text in (a, b) if text)
-    if b and row.winner in ("a", "b"):
-        yield (a, b) if row.winner == "a" else (b, a)
 
 
 def _assistant(text: str) -> Message:

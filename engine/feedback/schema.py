@@ -5,6 +5,7 @@ from. Nothing here opens a session.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypedDict
@@ -22,6 +23,7 @@ Kind = Literal["rating", "comparison", "kept"]
 Verdict = Literal["good", "bad"]
 Winner = Literal["a", "b", "tie", "both_bad"]
 Side = Literal["a", "b"]
+Origin = Literal["corrections", "votes", "kept"]
 BLIND_TAG = "blind:"
 """Begins the tag of a vote in a blind comparison, which is on prompts kept aside to measure with."""
 
@@ -118,6 +120,16 @@ class Feedback(BaseModel):
     def question(self) -> str:
         """The last thing the user said."""
         return next((turn.content for turn in reversed(self.prompt) if turn.role == "user"), "")
+
+    def preferences(self) -> Iterator[tuple[str, str, Origin]]:
+        """The better and the worse of two replies, as this judgement compares them, and what says so."""
+        if self.correction:
+            for text in filter(None, (self.reply, self.reply_b)):
+                yield self.correction, text, "corrections"
+        if self.reply_b and self.winner in ("a", "b"):
+            a_won = self.winner == "a"
+            better, worse = (self.reply, self.reply_b) if a_won else (self.reply_b, self.reply)
+            yield better, worse, "kept" if self.kind == "kept" else "votes"
 
     @property
     def prompt_key(self) -> str:

@@ -20,7 +20,7 @@ from engine.data.specs import SPECS, CleanSpec, DataSpec, ExportSpec, ImportSpec
 from engine.data.writers import write_file
 from engine.jobs.words import flags
 from engine.models.loader import load_tokenizer
-from engine.runs import Run, Stopped
+from engine.runs import Run
 
 Progress = Callable[[int, int], None]
 
@@ -106,8 +106,7 @@ def _progress(run: Run) -> Progress:
 
     def progress(done: int, total: int) -> None:
         nonlocal last
-        if run.stop_requested():
-            raise Stopped
+        run.end_if_stopped()
         if time.monotonic() - last > _EVERY_SECONDS or done >= total:
             run.update(step=done, max_steps=total)
             last = time.monotonic()

@@ -20,7 +20,7 @@ from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
 from engine.training.failures import explain
-from engine.training.preference_data import read_frozen
+from engine.training.preference_data import read_held_out
 from engine.training.rlhf_specs import PolicySpec
 
 
@@ -67,7 +67,7 @@ def _measure(run: Run) -> None:
     if run.kind not in TRAININGS:
         return
     spec = TRAININGS[run.kind].model_validate(run.spec())
-    if isinstance(spec, PolicySpec) and spec.compare and read_frozen(run).evaluation:
+    if isinstance(spec, PolicySpec) and spec.compare and read_held_out(run):
         with contextlib.suppress(StudioError):  # the training itself is done, whatever becomes of this
             compare_afterwards(spec)
 

@@ -107,6 +107,32 @@ def _place_beside_offloaded(model: Any, weights: dict[str, Any], slot: str) -> N
             set_module_tensor_to_device(model, name, "cpu" if device is None else device, value=value)
 
 
+def with_adapter(model: "PreTrainedModel", adapter: Adapter, name: str) -> Any:
+    """A model with an adapter in it, in eval mode, for whoever needs no other.
+
+    PEFT would pass over weights whose module the base lacks, which would be half an adapter.
+
+    Args:
+        model: the base; LoRA layers are injected into it in place.
+        adapter: the adapter.
+        name: the base's name, for messages.
+
+    Raises:
+        BadInput: the adapter was made for another base.
+    """
+    from peft import PeftConfig, PeftModel, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    wrapped = PeftModel(model, PeftConfig.from_pretrained(str(adapter.path)))
+    try:
+        unknown = set_peft_model_state_dict(wrapped, load_file(adapter.path / WEIGHTS)).unexpected_keys
+    except RuntimeError:  # shapes differ
+        unknown = [WEIGHTS]
+    if unknown:
+        raise _other_base(adapter, name)
+    return wrapped.eval()
+
+
 def refuse_other_base(adapter: Adapter, name: str, fingerprint: str) -> None:
     """Refuse an adapter whose card names another base, before anything is loaded.
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.adapters.store import CARD, WEIGHTS, Adapter, read_adapter
+from engine.adapters.store import CARD, read_adapter
 from engine.devices import devices
 from engine.errors import BadInput, Failure
 from engine.files import read_safetensors_header, refuse_no_folder, write_json
-from engine.models.adapters import refuse_other_base
+from engine.models.adapters import refuse_other_base, with_adapter
 from engine.models.catalog import ModelSource, fingerprint, local_folder, resolve
 from engine.models.loader import Placement, bytes_needed, load_model, load_tokenizer
 
@@ -66,7 +66,7 @@ def fuse(name: str, out: Path) -> Fused:
     _refuse_too_large(source)
     with _folder(out) as folder:
         tokenizer = load_tokenizer(source.name)
-        wrapped = _with_adapter(load_model(source.name, _WHOLE), adapter, source)
+        wrapped = with_adapter(load_model(source.name, _WHOLE), adapter, source.name)
         wanted = _logits(wrapped, tokenizer)
         model = wrapped.merge_and_unload()
         max_error = _check(_logits(model, tokenizer), wanted)
@@ -109,26 +109,6 @@ def _round(model: "PreTrainedModel", dtype: str) -> None:
 
     for weight in model.parameters():
         weight.data = weight.data.to(getattr(torch, dtype)).float()
-
-
-def _with_adapter(model: "PreTrainedModel", adapter: Adapter, source: ModelSource) -> Any:
-    """The base with the adapter; PEFT would pass over weights whose module the base lacks, which would be half an adapter."""
-    from peft import PeftConfig, PeftModel, set_peft_model_state_dict
-    from safetensors.torch import load_file
-
-    wrapped = PeftModel(model, PeftConfig.from_pretrained(str(adapter.path)))
-    try:
-        unknown = set_peft_model_state_dict(wrapped, load_file(adapter.path / WEIGHTS)).unexpected_keys
-    except RuntimeError:  # shapes differ
-        unknown = [WEIGHTS]
-    if unknown:
-        raise BadInput(
-            "The adapter “{adapter}” was made for {base}, not for {model}: choose that model, or another adapter.",
-            adapter=adapter.name,
-            base=adapter.card.base_model or "another model",
-            model=source.name,
-        )
-    return wrapped.eval()
 
 
 def _logits(model: Any, tokenizer: "PreTrainedTokenizerBase") -> "torch.Tensor":

@@ -5,8 +5,8 @@ Scores only; training is `engine.training.reward`'s business. The numbers mean s
 
 from typing import Any
 
-from engine.adapters.store import WEIGHTS, read_adapter
-from engine.models.adapters import refuse_other_base
+from engine.adapters.store import read_adapter
+from engine.models.adapters import refuse_other_base, with_adapter
 from engine.models.catalog import fingerprint, resolve
 from engine.models.loader import device_of, load_model, load_tokenizer
 
@@ -27,21 +27,14 @@ class RewardModel:
     """
 
     def __init__(self, name: str):
-        from peft import PeftConfig, PeftModel, set_peft_model_state_dict
-        from safetensors.torch import load_file
-
         adapter = read_adapter(name, kind="reward")
         source = resolve(adapter.card.base_model)
         refuse_other_base(adapter, source.name, fingerprint(source))
-        self.name = name
-        self.base_model = source.name
         self._tokenizer: Any = load_tokenizer(source.name)
         self._tokenizer.padding_side = "right"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        model = PeftModel(load_model(source.name, scores=True), PeftConfig.from_pretrained(str(adapter.path)))
-        set_peft_model_state_dict(model, load_file(adapter.path / WEIGHTS))
-        self._model: Any = model.eval()
+        self._model: Any = with_adapter(load_model(source.name, scores=True), adapter, source.name)
         self._model.config.pad_token_id = self._tokenizer.pad_token_id
 
     def score(self, answers: list[Answer]) -> list[float]:

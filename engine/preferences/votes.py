@@ -78,12 +78,8 @@ Said = tuple[list[Message], str, str, Vote]
 def _compared(rows: list[Feedback]) -> Iterator[Said]:
     """What people said of two replies together."""
     for row in rows:
-        a, b = row.reply, row.reply_b
-        if row.correction:
-            yield from ((row.prompt, row.correction, text, _vote(row, "corrections")) for text in (a, b) if text)
-        if b and row.winner in ("a", "b"):
-            better, worse = (a, b) if row.winner == "a" else (b, a)
-            yield row.prompt, better, worse, _vote(row, "kept" if row.kind == "kept" else "votes")
+        for better, worse, origin in row.preferences():
+            yield row.prompt, better, worse, _vote(row, origin)
 
 
 def _implied(rows: list[Feedback]) -> Iterator[Said]:

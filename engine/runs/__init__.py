@@ -13,6 +13,6 @@
 This package knows the files and nothing else; it starts no process.
 """
 
-from engine.runs.run import Run, Status, Stopped, create_run, list_runs, open_run
+from engine.runs.run import Run, Status, Stopped, create_run, find_run, list_runs, open_run
 
-__all__ = ["Run", "Status", "Stopped", "create_run", "list_runs", "open_run"]
+__all__ = ["Run", "Status", "Stopped", "create_run", "find_run", "list_runs", "open_run"]

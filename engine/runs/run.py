@@ -171,6 +171,15 @@ class Run:
         """Whether the stop flag is down."""
         return (self.path / "stop").exists()
 
+    def end_if_stopped(self) -> None:
+        """For work that has nothing to save first.
+
+        Raises:
+            Stopped: the stop flag is down.
+        """
+        if self.stop_requested():
+            raise Stopped
+
     def clear_stop(self) -> None:
         """Lift the stop flag, before a resume."""
         (self.path / "stop").unlink(missing_ok=True)
@@ -235,6 +244,14 @@ def open_run(run_id: str) -> Run:
     if not _ID.fullmatch(run_id) or not (path / "status.json").exists():
         raise BadInput("There is no run “{run}”: `python -m engine runs list` shows those there are.", run=run_id[:100])
     return Run(run_id, path)
+
+
+def find_run(run_id: str | None) -> Run | None:
+    """The run with this id, if there is one (any more)."""
+    try:
+        return open_run(run_id) if run_id else None
+    except BadInput:
+        return None
 
 
 def list_runs() -> list[Run]:

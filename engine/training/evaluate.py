@@ -4,7 +4,6 @@ One model is in memory; the base is the same model with the adapter switched off
 so that the same evaluation gives the same figures to the last bit. It changes nothing but the adapter's card.
 """
 
-import contextlib
 import hashlib
 import heapq
 import json
@@ -12,11 +11,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
-from engine.adapters.store import CARD, Adapter, read_adapter
+from engine.adapters.store import Adapter, add_metrics, read_adapter
 from engine.data import registry
 from engine.data.prepared import Options
 from engine.data.records import Conversation, is_reply
@@ -24,20 +21,18 @@ from engine.data.split import falls_to_eval
 from engine.data.tokenise import IGNORED, Encoded, TemplateProblem, encode
 from engine.errors import BadInput
 from engine.fields import parse
-from engine.files import write_json
 from engine.models.adapters import AdapterSlots
 from engine.models.catalog import fingerprint, resolve
 from engine.models.decode import Decoding
 from engine.models.loader import device_of, load_model, load_tokenizer
 from engine.models.request import Sampling
-from engine.runs import Run, Stopped
+from engine.runs import Run
+from engine.runs.answers import answers_file
 from engine.training.evaluation_specs import EvaluateSpec, measured_on
 from engine.training.metrics import bleu_signature, score
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-ANSWERS = "answers.jsonl"
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ def evaluate(spec: EvaluateSpec, run: Run) -> None:
         BadInput: there is no row to measure on.
         Stopped: somebody asked it to stop.
     """
-    look = partial(_look, run)
+    look = run.end_if_stopped
     adapter = read_adapter(spec.adapter, kind="chat")
     weights = adapter.fingerprint
     card = registry.card(measured_on(spec, adapter))
@@ -83,7 +78,7 @@ def evaluate(spec: EvaluateSpec, run: Run) -> None:
     sides = {"base": _Side(None), "adapter": _Side(adapter)}
     references = []
     run.update(step=0, max_steps=len(rows), steps_at_start=0, unit="rows", started=time.time())
-    with (run.path / ANSWERS).open("w", encoding="utf-8") as file:
+    with answers_file(run).open("w", encoding="utf-8") as file:
         for done, row in enumerate(rows, 1):
             look()
             for side in sides.values():
@@ -105,16 +100,7 @@ def evaluate(spec: EvaluateSpec, run: Run) -> None:
         "figures": {name: _figures(side, references) for name, side in sides.items()},
     }
     run.update(result=result)
-    _note(adapter.name, weights, {"run": run.id, **result})
-
-
-def read_answers(run: Run, start: int = 0, stop: int | None = None) -> list[dict[str, Any]]:
-    """Some of a run's answers: `{"row", "prompt", "reference", "base", "adapter", "scores"}` each."""
-    path = run.path / ANSWERS
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in islice(file, start, stop)]
+    add_metrics(adapter.name, weights, evaluation={"run": run.id, **result})
 
 
 def _rows(
@@ -266,17 +252,3 @@ def _figures(side: _Side, references: list[str]) -> dict[str, float | None]:
     scores = asdict(score(side.replies, references)) if references else {}
     figures = {"loss": loss, "perplexity": perplexity, **scores}
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
-
-
-def _note(name: str, weights: str, evaluation: dict[str, Any]) -> None:
-    """Keep the figures on the adapter's card, if it is still there and still the same."""
-    with contextlib.suppress(BadInput):
-        adapter = read_adapter(name)
-        if adapter.fingerprint == weights:
-            metrics = {**adapter.card.metrics, "evaluation": evaluation}
-            write_json(adapter.path / CARD, adapter.card.model_copy(update={"metrics": metrics}).model_dump())
-
-
-def _look(run: Run) -> None:
-    if run.stop_requested():
-        raise Stopped

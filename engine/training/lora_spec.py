@@ -3,7 +3,7 @@
 The description of a field says what changes when its value goes up or down; pages translate it, `--help` prints it.
 """
 
-from typing import ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,18 @@ from engine.training.launch.specs import LaunchSpec
 
 TargetModules = Literal["all-linear", "attention", "mlp"]
 Spec = TypeVar("Spec", bound="LoraSpec")
+# methods differ in what is a good value of these
+LearningRate = Annotated[
+    float, Field(gt=0, lt=1, description="Higher learns faster, and beyond a point forgets or diverges.")
+]
+Warmup = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="Share of the steps over which the learning rate rises from zero: higher starts more gently.",
+    ),
+]
 
 
 class LoraSpec(LaunchSpec):
@@ -51,18 +63,11 @@ class LoraSpec(LaunchSpec):
         "all-linear",
         description="Which layers get an adapter: all-linear learns most; attention or mlp alone is smaller.",
     )
-    learning_rate: float = Field(
-        5e-4, gt=0, lt=1, description="Higher learns faster, and beyond a point forgets or diverges."
-    )
+    learning_rate: LearningRate = 5e-4
     schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
         "cosine", description="How the learning rate falls over the run: cosine and linear reach zero at the end."
     )
-    warmup: float = Field(
-        0.03,
-        ge=0,
-        lt=1,
-        description="Share of the steps over which the learning rate rises from zero: higher starts more gently.",
-    )
+    warmup: Warmup = 0.03
     weight_decay: float = Field(0.0, ge=0, description="Pull towards zero: higher keeps the adapter's weights smaller.")
     max_grad_norm: float = Field(
         1.0, gt=0, description="Longer gradients are cut to this length: lower calms a loss that jumps."
@@ -120,7 +125,7 @@ class LoraSpec(LaunchSpec):
         return [self.from_adapter] if self.from_adapter else []
 
     @model_validator(mode="after")
-    def _goes_together_too(self) -> "LoraSpec":
+    def _can_be_trained(self) -> "LoraSpec":
         if self.bf16 and self.fp16:
             raise BadInput("Choose bf16 or fp16, not both.")
         if self.quantization != "none" and self.zero == 3:

@@ -5,17 +5,17 @@ on one side only. Tokenises nothing.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.data import registry
 from engine.errors import BadInput
-from engine.files import write_text
+from engine.files import read_jsonl, write_jsonl
 from engine.preferences.datasets import split_pairs
 from engine.runs import Run
 from engine.training.pinning import pinned
+from engine.training.prompts import Prompt, prompt_of, watched
 from engine.training.rlhf_specs import RlhfSpec
 
 if TYPE_CHECKING:
@@ -37,15 +37,9 @@ class Frozen:
         """Numbers of the judgements that the training rows were made of."""
         return sorted({number for row in self.train for number in row.get("source", {}).get("feedback", [])})
 
-    def prompts(self, spec: RlhfSpec) -> list[list[dict[str, str]]]:
-        """The prompts whose answers are watched: those asked for, else the first ones, those kept aside before others."""
-        if spec.sample_prompts:
-            return [[{"role": "user", "content": words}] for words in spec.sample_prompts[: spec.samples]]
-        found: list[list[dict[str, str]]] = []
-        for row in [*self.evaluation, *self.train]:
-            if len(found) < spec.samples and prompt_of(row) not in found:
-                found.append(prompt_of(row))
-        return found
+    def prompts(self, spec: RlhfSpec) -> list[Prompt]:
+        """The prompts whose answers are watched, those kept aside before others."""
+        return watched(spec, [*self.evaluation, *self.train])
 
 
 def freeze(spec: RlhfSpec, run: Run) -> Frozen:
@@ -54,20 +48,32 @@ def freeze(spec: RlhfSpec, run: Run) -> Frozen:
     Raises:
         BadInput: no row is left to train on.
     """
-    if not _file(run, "train").exists():
+    if not is_frozen(run):
         rows = list(registry.raw_rows(registry.card(pinned(spec.dataset, run))))
         train, evaluation = split_pairs(rows, spec.eval_split, spec.seed)
         if not train:  # in a small dataset every prompt may fall to evaluation; then all train
             train, evaluation = evaluation, []
+        if not train:
+            raise BadInput("There is no row to train on: build or import some pairs first.")
         _file(run, "train").parent.mkdir(exist_ok=True)
-        _write(run, "eval", evaluation)
-        _write(run, "train", train)
+        write_jsonl(_file(run, "eval"), evaluation)
+        write_jsonl(_file(run, "train"), train)
     return read_frozen(run)
 
 
 def read_frozen(run: Run) -> Frozen:
     """The rows of a run that has begun; none where it has not."""
-    return Frozen(list(_read(run, "train")), list(_read(run, "eval")))
+    return Frozen(list(read_jsonl(_file(run, "train"))), read_held_out(run))
+
+
+def read_held_out(run: Run) -> list[Row]:
+    """Those of its rows that it does not train on."""
+    return list(read_jsonl(_file(run, "eval")))
+
+
+def is_frozen(run: Run) -> bool:
+    """Whether a run has its rows."""
+    return _file(run, "train").exists()
 
 
 def pairs(rows: list[Row]) -> "Dataset | None":
@@ -84,14 +90,6 @@ def prompts(rows: list[Row]) -> "Dataset | None":
     """Prompts alone, each once."""
     seen = {json.dumps(prompt_of(row)): prompt_of(row) for row in rows}
     return _dataset([{"prompt": prompt} for prompt in seen.values()])
-
-
-def prompt_of(row: Row) -> list[dict[str, str]]:
-    """What a row asks: its prompt, or a conversation up to its first reply."""
-    if "prompt" in row:
-        return row["prompt"]
-    end = next(place for place, turn in enumerate(row["messages"]) if turn["role"] == "assistant")
-    return row["messages"][:end]
 
 
 def _copies(row: Row) -> int:
@@ -113,16 +111,3 @@ def _dataset(rows: list[Row]) -> "Dataset | None":
 
 def _file(run: Run, part: str) -> Path:
     return run.path / "data" / f"{part}.jsonl"
-
-
-def _write(run: Run, part: str, rows: list[Row]) -> None:
-    if part == "train" and not rows:
-        raise BadInput("There is no row to train on: build or import some pairs first.")
-    write_text(_file(run, part), "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def _read(run: Run, part: str) -> Iterator[Row]:
-    path = _file(run, part)
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            yield from map(json.loads, file)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from engine.data import registry
 from engine.errors import BadInput
-from engine.training.lora_spec import LoraSpec, check_lora
+from engine.training.lora_spec import LearningRate, LoraSpec, Warmup, check_lora
 from engine.training.rewards import check_judge, check_rewards, reward_adapters
 
 DpoLoss = Literal[
@@ -36,15 +36,8 @@ _EXO_LEAST = 1e-3
 class RlhfSpec(LoraSpec):
     """What all methods have in common."""
 
-    learning_rate: float = Field(
-        2e-4, gt=0, lt=1, description="Higher learns faster, and beyond a point forgets or diverges."
-    )
-    warmup: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Share of the steps over which the learning rate rises from zero: higher starts more gently.",
-    )
+    learning_rate: LearningRate = 2e-4
+    warmup: Warmup = 0.1
     epochs: float = Field(1.0, gt=0, description="How often each row is seen; counts only if max_steps is not set.")
     eval_split: float = Field(
         0.1,
@@ -128,9 +121,7 @@ class KtoSpec(PolicySpec):
 
     method = "kto"
 
-    learning_rate: float = Field(
-        5e-4, gt=0, lt=1, description="Higher learns faster, and beyond a point forgets or diverges."
-    )
+    learning_rate: LearningRate = 5e-4
     batch_size: int = Field(4, ge=2, description="Rows per device and pass: higher needs more memory.")
     loss_type: Literal["kto", "apo_zero_unpaired"] = Field(
         "kto", description="The loss; kto is as published, apo_zero_unpaired needs no estimate of the divergence."
@@ -152,9 +143,6 @@ class RlooSpec(PolicySpec):
         [],
         description="What judges: a reward adapter, or a rule such as length:200, json, keyword:WORD, regex:PATTERN or "
         "classifier:MODEL=LABEL; with @WEIGHT at the end several are added up.",
-    )
-    learning_rate: float = Field(
-        2e-4, gt=0, lt=1, description="Higher learns faster, and beyond a point forgets or diverges."
     )
     beta: float = Field(
         0.05, ge=0, description="Higher stays nearer to the model it starts from; lower follows the reward further."

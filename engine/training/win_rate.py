@@ -10,28 +10,27 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from engine.adapters.store import CARD, Adapter, read_adapter
+from engine.adapters.store import Adapter, add_metrics, read_adapter
 from engine.data import registry
 from engine.data.records import Message
 from engine.data.tokenise import IGNORED, TemplateProblem, encode
 from engine.errors import BadInput
-from engine.files import write_json, write_text
+from engine.files import write_jsonl
 from engine.models.adapters import AdapterSlots
 from engine.models.catalog import fingerprint, resolve
 from engine.models.decode import Decoding
 from engine.models.loader import device_of, load_model, load_tokenizer
 from engine.models.request import Sampling
-from engine.runs import Run, Stopped
+from engine.runs import Run
+from engine.runs.answers import answers_file
 from engine.statistics import length_controlled, win_rate
-from engine.training.preference_data import Row, prompt_of, read_frozen
+from engine.training.preference_data import Row, read_held_out
+from engine.training.prompts import prompt_of
 from engine.training.rewards import weighted
 from engine.training.win_rate_specs import WinRateSpec, before_of, run_of
 
-ANSWERS = "answers.jsonl"
 TIE = 1e-6
 """Rewards that differ by no more are a tie."""
 
@@ -83,7 +82,7 @@ def compare(spec: WinRateSpec, run: Run) -> None:
         BadInput: there is no prompt to answer.
         Stopped: somebody asked it to stop.
     """
-    look = partial(_look, run)
+    look = run.end_if_stopped
     adapter = read_adapter(spec.adapter, kind="chat")
     before = before_of(spec, adapter)
     rows = _rows(spec, adapter)
@@ -108,19 +107,15 @@ def compare(spec: WinRateSpec, run: Run) -> None:
         run.update(step=done)
 
     _judge(answers, spec.reward)
-    _write(run.path / ANSWERS, answers)
+    write_jsonl(answers_file(run), answers)
     result = {"adapter": adapter.name, "against": before, "reward": " + ".join(spec.reward) or None, "run": run.id}
     result |= _figures(answers, prefers)
     run.update(result=result)
-    _note(adapter, result)
+    add_metrics(adapter.name, adapter.fingerprint, win_rate=result)
 
 
-def read_answers(run: Run) -> list[dict[str, Any]]:
-    """The answers of a comparison, the worst losses first; none while there are none."""
-    path = run.path / ANSWERS
-    if not path.exists():
-        return []
-    answers = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def worst_first(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers of a comparison, those that lost most first."""
     return sorted(answers, key=_gain)
 
 
@@ -136,7 +131,7 @@ def _rows(spec: WinRateSpec, adapter: Adapter) -> list[Row]:
     trained = run_of(adapter)
     if spec.dataset:
         return list(registry.raw_rows(registry.card(spec.dataset)))
-    return read_frozen(trained).evaluation if trained else []
+    return read_held_out(trained) if trained else []
 
 
 def _prompts(rows: list[Row], spec: WinRateSpec) -> list[Prompt]:
@@ -183,21 +178,3 @@ def _figures(answers: list[dict[str, Any]], prefers: dict[str, list[bool]]) -> d
         "mean_length": {side: sum(len(a[side]) for a in answers) / len(answers) for side in ("before", "after")},
         "regressions": sum(outcome == 0 for outcome in outcomes),
     }
-
-
-def _write(path: Path, answers: list[dict[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(answer, ensure_ascii=False) + "\n" for answer in answers))
-
-
-def _note(adapter: Adapter, result: dict[str, Any]) -> None:
-    """Keep the figures on the adapter's card, if it is still there and still the same."""
-    with contextlib.suppress(BadInput):
-        now = read_adapter(adapter.name)
-        if now.fingerprint == adapter.fingerprint:
-            metrics = {**now.card.metrics, "win_rate": result}
-            write_json(now.path / CARD, now.card.model_copy(update={"metrics": metrics}).model_dump())
-
-
-def _look(run: Run) -> None:
-    if run.stop_requested():
-        raise Stopped

@@ -7,7 +7,8 @@ from engine.data import registry
 from engine.errors import BadInput
 from engine.models.adapters import refuse_other_base
 from engine.models.catalog import fingerprint, resolve
-from engine.runs import Run, open_run
+from engine.runs import Run, find_run
+from engine.training.preference_data import is_frozen
 from engine.training.rewards import check_rewards
 
 
@@ -73,10 +74,5 @@ def before_of(spec: WinRateSpec, adapter: Adapter) -> str | None:
 
 def run_of(adapter: Adapter) -> Run | None:
     """The run that trained it, if its frozen rows are still there."""
-    if not adapter.card.run:
-        return None
-    try:
-        run = open_run(adapter.card.run)
-    except BadInput:
-        return None
-    return run if (run.path / "data" / "eval.jsonl").exists() else None
+    run = find_run(adapter.card.run)
+    return run if run and is_frozen(run) else None

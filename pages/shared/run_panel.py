@@ -8,6 +8,7 @@ import streamlit as st
 from engine.drafts import save_draft
 from engine.files import read_tail
 from engine.jobs import local
+from engine.jobs.evaluation import WIN_RATE
 from engine.runs import Run, Status
 from engine.runs.curves import Curves, read_curves
 from engine.runs.logs import rank_logs, whole_tail
@@ -15,6 +16,7 @@ from engine.runs.notes import read_notes
 from engine.runs.run import ENDED
 from engine.runs.turns import turns
 from engine.training.launch.command import shown
+from engine.training.rlhf_specs import SPECS
 from pages.shared import frame, run_words
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
@@ -27,7 +29,7 @@ from pages.train.evaluation import evaluate_button, evaluation_panel
 from pages.train.win_rate import win_rate_panel
 
 EVERY = "2s"
-PROVEN = ("reward", "dpo", "kto", "rloo", "winrate")
+PROVEN = (*SPECS, WIN_RATE)
 OPEN = "datasets.open"  # the dataset that the Datasets page shows next
 
 
@@ -72,7 +74,7 @@ def _panel(run: Run, ended: bool) -> None:
             _result(run, status)
         elif run.kind == "evaluate":
             evaluation_panel(run)
-        elif run.kind == "winrate":
+        elif run.kind == WIN_RATE:
             win_rate_panel(run)
         else:
             _turns(run)

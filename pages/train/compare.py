@@ -7,9 +7,8 @@ import statistics
 
 import streamlit as st
 
-from engine.errors import BadInput
 from engine.jobs.recipes import TRAININGS
-from engine.runs import Run, open_run
+from engine.runs import Run, find_run
 from engine.runs.curves import Curves, read_curves
 from engine.runs.samples import Sample, read_samples, sample_steps
 from engine.training.comparing import differing, last_common_step, metrics, names, seconds
@@ -56,11 +55,8 @@ def compare(ids: list[str]) -> None:
 
 
 def _found(run_id: str) -> Run | None:
-    try:
-        run = open_run(run_id)
-    except BadInput:
-        return None
-    return run if is_training(run) else None
+    run = find_run(run_id)
+    return run if run and is_training(run) else None
 
 
 def _switches() -> tuple[bool, bool]:

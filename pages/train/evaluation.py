@@ -4,7 +4,7 @@ import streamlit as st
 
 from engine.jobs.evaluation import start_evaluation
 from engine.runs import Run
-from engine.training.evaluate import read_answers
+from engine.runs.answers import read_answers
 from engine.training.evaluation_specs import EvaluateSpec
 from pages.shared import frame
 from pages.shared.i18n import t

@@ -8,14 +8,19 @@ from typing import Any
 
 import streamlit as st
 
+from engine.adapters.store import list_adapters
 from engine.devices import devices, has_cuda
 from engine.jobs.queue import taken
+from engine.models.catalog import list_models
 from engine.runs import list_runs
 from engine.settings import settings
 from engine.training.lora_spec import LoraSpec
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
+from pages.shared.labels import literal
 
+A_ROW = 4
+"""Fields side by side."""
 LISTS = ("sample_prompts", "reward")
 """Fields that the form has as text, one entry a line."""
 _STEPS = {"alpha": 1.0, "epochs": 1.0, "learning_rate": 1e-4}
@@ -107,6 +112,62 @@ def _groups() -> dict[str, list[str]]:
             "hostfile",
         ],
     }
+
+
+def in_rows(form: Form, kind: type[LoraSpec], names: list[str]) -> None:
+    """Fields side by side, a few in a row."""
+    for start in range(0, len(names), A_ROW):
+        columns = st.columns(A_ROW, vertical_alignment="bottom")
+        for column, name in zip(columns, names[start : start + A_ROW], strict=False):
+            with column:
+                setting(form, name, kind)
+
+
+def dataset_and_name(form: Form, kind: type[LoraSpec], datasets: list[str], suffix: str) -> None:
+    """What is learnt from, and what the adapter will be called.
+
+    Args:
+        form: the form.
+        kind: its spec.
+        datasets: those there are for it, at least one.
+        suffix: ends the name that an adapter gets if nobody names it.
+    """
+    key = form.key("dataset")
+    if st.session_state[key] not in datasets:  # none chosen yet, or deleted since
+        st.session_state[key] = datasets[0]
+    left, right = st.columns(2)
+    left.selectbox(t("Dataset"), datasets, key=key, help=t(kind.model_fields["dataset"].description or ""))
+    name = free_name(f"{st.session_state[key]}-{suffix}")
+    right.text_input(
+        t("Name of the adapter"),
+        key=form.key("adapter"),
+        placeholder=name,
+        max_chars=80,
+        help=t("You choose it by this name in Chat. Left empty, it is “{name}”.", name=literal(name)),
+    )
+
+
+def base_model(place: Any, form: Form) -> None:
+    """The model that is taught."""
+    names = dict.fromkeys([settings().default_model, *(source.name for source in list_models())])
+    place.selectbox(
+        t("Base model"),
+        list(names),
+        accept_new_options=True,
+        key=form.key("model"),
+        help=t("A model of this machine, or type a hub id such as {name}.", name="`Qwen/Qwen3-0.6B`"),
+    )
+
+
+def adapter_choice(
+    place: Any, form: Form, kind: type[LoraSpec], name: str, label: str, none: str, adapters: str = "chat"
+) -> None:
+    """A choice among the adapters of a kind; one that is gone is no longer chosen."""
+    there = [adapter.name for adapter in list_adapters(kind=adapters)]
+    if st.session_state[form.key(name)] not in there:
+        st.session_state[form.key(name)] = None
+    help_ = t(kind.model_fields[name].description or "")
+    place.selectbox(label, there, index=None, placeholder=none, key=form.key(name), help=help_)
 
 
 def free_name(wanted: str) -> str:

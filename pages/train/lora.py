@@ -4,13 +4,12 @@ from typing import Any
 
 import streamlit as st
 
-from engine.adapters.store import list_adapters
 from engine.data import registry
 from engine.devices import has_cuda
 from engine.drafts import save_draft
 from engine.errors import StudioError
 from engine.jobs.local import command_line, start_training
-from engine.models.catalog import list_models, resolve
+from engine.models.catalog import resolve
 from engine.runs import list_runs
 from engine.settings import settings
 from engine.training.launch.command import check as check_launch
@@ -19,14 +18,21 @@ from pages.data.sample import sample_button
 from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
-from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
 from pages.shared.text import harmless
-from pages.train.fields import asked, defaults, free_name, groups, setting
+from pages.train.fields import (
+    adapter_choice,
+    asked,
+    base_model,
+    dataset_and_name,
+    defaults,
+    free_name,
+    groups,
+    in_rows,
+    setting,
+)
 from pages.train.preflight import ready, show_verdict, start_anyway
 from pages.train.presets import preset_menu
-
-A_ROW = 4
 
 
 def main() -> None:
@@ -69,30 +75,10 @@ def _last_run() -> None:
 
 
 def _front(form: Form, datasets: list[str]) -> None:
-    if st.session_state[form.key("dataset")] not in datasets:  # none chosen yet, or deleted since
-        st.session_state[form.key("dataset")] = datasets[0]
-    adapter = free_name(f"{st.session_state[form.key('dataset')]}-lora")
     with st.container(border=True):
-        left, right = st.columns(2)
-        left.selectbox(
-            t("Dataset"), datasets, key=form.key("dataset"), help=t(SftSpec.model_fields["dataset"].description or "")
-        )
-        right.text_input(
-            t("Name of the adapter"),
-            key=form.key("adapter"),
-            placeholder=adapter,
-            max_chars=80,
-            help=t("You choose it by this name in Chat. Left empty, it is “{name}”.", name=literal(adapter)),
-        )
+        dataset_and_name(form, SftSpec, datasets, "lora")
         model, epochs, steps = st.columns([2, 1, 1])
-        names = dict.fromkeys([settings().default_model, *(source.name for source in list_models())])
-        model.selectbox(
-            t("Base model"),
-            list(names),
-            accept_new_options=True,
-            key=form.key("model"),
-            help=t("A model of this machine, or type a hub id such as {name}.", name="`Qwen/Qwen3-0.6B`"),
-        )
+        base_model(model, form)
         with epochs:
             setting(form, "epochs", SftSpec)
         with steps:
@@ -102,25 +88,9 @@ def _front(form: Form, datasets: list[str]) -> None:
 def _more(form: Form) -> None:
     for title, names in groups(SftSpec).items():
         st.markdown(f"**{title}**")
-        for start in range(0, len(names), A_ROW):
-            for column, name in zip(
-                st.columns(A_ROW, vertical_alignment="bottom"), names[start : start + A_ROW], strict=False
-            ):
-                with column:
-                    setting(form, name, SftSpec)
+        in_rows(form, SftSpec, names)
         if "rank" in names:
-            _continued(form)
-
-
-def _continued(form: Form) -> None:
-    st.selectbox(
-        t("Go on from"),
-        [adapter.name for adapter in list_adapters(kind="chat")],
-        index=None,
-        placeholder=t("a fresh adapter"),
-        key=form.key("from_adapter"),
-        help=t(SftSpec.model_fields["from_adapter"].description or ""),
-    )
+            adapter_choice(st, form, SftSpec, "from_adapter", t("Go on from"), t("a fresh adapter"))
 
 
 def _launch(form: Form) -> None:

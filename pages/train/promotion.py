@@ -14,6 +14,7 @@ from engine.blind import results, sessions
 from engine.blind.figures import Figure, Figures, figures
 from engine.blind.schema import BlindSession
 from engine.runs import Run, list_runs
+from engine.runs.answers import answers_file
 from pages.shared.frame import errors_shown, person
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
@@ -210,7 +211,7 @@ def _close(session: BlindSession) -> None:
 def _newest_comparison(adapter: Adapter) -> Run | None:
     """The newest comparison of this adapter that has answers."""
     for run in list_runs():
-        if run.kind == "winrate" and (run.path / sessions.ANSWERS).exists():
+        if run.kind == "winrate" and answers_file(run).exists():
             status = run.status()
             made_since = adapter.card.created <= status.created  # of these weights, not of older ones of the same name
             if status.state == "finished" and made_since and run.spec().get("adapter") == adapter.name:

@@ -1,18 +1,22 @@
 """The proof step of RLHF: what a training changed on prompts kept aside, what people say of it, and the promotion."""
 
+from typing import TYPE_CHECKING
+
 import altair as alt
 import streamlit as st
 
 from engine.adapters.store import Adapter, list_adapters
-from engine.errors import BadInput
 from engine.jobs.evaluation import start_win_rate
-from engine.runs import Run, open_run
+from engine.runs import find_run
 from engine.training.calibration import read_margins, reliability
 from engine.training.win_rate_specs import WinRateSpec
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.train.promotion import promotion_panel
 from pages.train.win_rate import win_rate_answers, win_rate_figures
+
+if TYPE_CHECKING:
+    from engine.models.reward import RewardModel
 
 
 def proof_tab() -> None:
@@ -41,7 +45,7 @@ def _policy(adapter: Adapter) -> None:
         st.caption(t("It was not compared with what was there before yet."))
     _compare_again(adapter)
     promotion_panel(adapter.name)
-    if result and (run := _run(result["run"])):
+    if result and (run := find_run(result["run"])):
         win_rate_answers(run)
 
 
@@ -76,7 +80,7 @@ def _reward_model(adapter: Adapter) -> None:
             value = metrics.get(name)
             shown = "–" if value is None else f"{value:.0%}" if name == "eval_accuracy" else f"{value:.2f}"
             st.metric(title, shown, width="content")
-    run = _run(adapter.card.run)
+    run = find_run(adapter.card.run)
     margins = read_margins(run) if run else []
     if margins:
         left, right = st.columns(2)
@@ -130,24 +134,16 @@ def _score(adapter: Adapter) -> None:
         t("Score"), icon=":material/speed:", key="rlhf.score.go", disabled=not (prompt.strip() and reply.strip())
     ):
         with frame.errors_shown(), st.spinner(t("Reading …")):
-            from engine.models.reward import RewardModel
-
-            model = _loaded(adapter.name, adapter.fingerprint)
-            assert isinstance(model, RewardModel)
-            reward = model.score([([{"role": "user", "content": prompt}], reply)])[0]
+            reward = _loaded(adapter.name, adapter.fingerprint).score([([{"role": "user", "content": prompt}], reply)])[
+                0
+            ]
             st.metric(t("Reward"), f"{reward:.3f}")
             st.caption(t("It means something only beside the reward of another reply to the same prompt."))
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _loaded(name: str, fingerprint: str):
+def _loaded(name: str, fingerprint: str) -> "RewardModel":
+    """Kept; the fingerprint tells an adapter from another that had its name."""
     from engine.models.reward import RewardModel
 
     return RewardModel(name)
-
-
-def _run(run_id: str | None) -> Run | None:
-    try:
-        return open_run(run_id) if run_id else None
-    except BadInput:
-        return None

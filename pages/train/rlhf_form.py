@@ -1,28 +1,33 @@
 """The training step of RLHF: a method, its data, the settings that matter, the command that does the same."""
 
-from typing import Any
 
 import streamlit as st
 
-from engine.adapters.store import list_adapters
 from engine.data import registry
 from engine.drafts import save_draft
 from engine.errors import StudioError
 from engine.fields import parse
 from engine.jobs.local import check_training, command_line, start_training
-from engine.models.catalog import list_models
 from engine.runs import list_runs
 from engine.settings import settings
 from engine.training.rlhf_specs import KINDS, SPECS, RlhfSpec
 from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
-from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
 from pages.shared.text import harmless
-from pages.train.fields import asked, defaults, free_name, groups, setting
+from pages.train.fields import (
+    adapter_choice,
+    asked,
+    base_model,
+    dataset_and_name,
+    defaults,
+    free_name,
+    groups,
+    in_rows,
+    setting,
+)
 
-A_ROW = 4
 FRONT = ("dataset", "adapter", "model", "from_adapter", "max_steps", "learning_rate", "judge", "reward")
 
 
@@ -69,23 +74,11 @@ def _nothing(method: str) -> str:
 
 
 def _front(form: Form, kind: type[RlhfSpec], datasets: list[str]) -> None:
-    if st.session_state[form.key("dataset")] not in datasets:  # none chosen yet, or deleted since
-        st.session_state[form.key("dataset")] = datasets[0]
     with st.container(border=True):
-        left, right = st.columns(2)
-        left.selectbox(t("Dataset"), datasets, key=form.key("dataset"), help=t("The dataset to learn from."))
-        name = free_name(f"{st.session_state[form.key('dataset')]}-{kind.method}")
-        right.text_input(
-            t("Name of the adapter"),
-            key=form.key("adapter"),
-            placeholder=name,
-            max_chars=80,
-            help=t("You choose it by this name in Chat. Left empty, it is “{name}”.", name=literal(name)),
-        )
+        dataset_and_name(form, kind, datasets, kind.method)
         model, start, steps, rate = st.columns([2, 2, 1, 1])
-        names = dict.fromkeys([settings().default_model, *(source.name for source in list_models())])
-        model.selectbox(t("Base model"), list(names), accept_new_options=True, key=form.key("model"))
-        _adapter(start, form, "from_adapter", "chat", t("Start from"), t("the base model"), kind)
+        base_model(model, form)
+        adapter_choice(start, form, kind, "from_adapter", t("Start from"), t("the base model"))
         with steps:
             setting(form, "max_steps", kind)
         with rate:
@@ -93,27 +86,13 @@ def _front(form: Form, kind: type[RlhfSpec], datasets: list[str]) -> None:
         if "reward" in kind.model_fields:
             setting(form, "reward", kind)
         if "judge" in kind.model_fields:
-            _adapter(st, form, "judge", "reward", t("Judge of the comparison"), t("no reward model"), kind)
-
-
-def _adapter(place: Any, form: Form, name: str, adapters: str, label: str, none: str, kind: type[RlhfSpec]) -> None:
-    """A choice among the adapters of a kind; one that is gone is no longer chosen."""
-    there = [adapter.name for adapter in list_adapters(kind=adapters)]
-    if st.session_state[form.key(name)] not in there:
-        st.session_state[form.key(name)] = None
-    help_ = t(kind.model_fields[name].description or "")
-    place.selectbox(label, there, index=None, placeholder=none, key=form.key(name), help=help_)
+            adapter_choice(st, form, kind, "judge", t("Judge of the comparison"), t("no reward model"), "reward")
 
 
 def _more(form: Form, kind: type[RlhfSpec]) -> None:
     for title, names in groups(kind).items():
         st.markdown(f"**{title}**")
-        names = [name for name in names if name not in FRONT]
-        for begin in range(0, len(names), A_ROW):
-            columns = st.columns(A_ROW, vertical_alignment="bottom")
-            for column, name in zip(columns, names[begin : begin + A_ROW], strict=False):
-                with column:
-                    setting(form, name, kind)
+        in_rows(form, kind, [name for name in names if name not in FRONT])
 
 
 def _launch(form: Form, kind: type[RlhfSpec]) -> None:

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from engine.runs import Run
-from engine.training.win_rate import read_answers
+from engine.runs.answers import read_answers
+from engine.training.win_rate import worst_first
 from pages.shared.i18n import t
 from pages.shared.labels import literal
 
@@ -38,7 +39,7 @@ def win_rate_panel(run: Run) -> None:
 @st.fragment
 def win_rate_answers(run: Run) -> None:
     """The answers side by side."""
-    answers = read_answers(run)
+    answers = worst_first(read_answers(run))
     if not answers:
         return
     st.subheader(t("Answers, the worst losses first"), anchor=False)

@@ -17,8 +17,8 @@ from engine.models.host import host
 from engine.models.request import Sampling
 from engine.preferences.lineage import feedback_of
 from engine.runs import list_runs
+from engine.runs.answers import read_answers
 from engine.training.preference_data import read_frozen
-from engine.training.win_rate import read_answers
 from tests.e2e.conftest import MINUTES, Person
 from tests.engine.training import planted
 

@@ -9,9 +9,9 @@ from engine.blind import results, sessions
 from engine.blind.schema import Replies
 from engine.chat import conversations
 from engine.feedback import store
-from engine.settings import ROOT
 from pages.chat import blind as blind_page
 from tests.engine.blind.helpers import make_adapter, make_session
+from tests.pages.opening import open_page
 
 HOSTILE = "<b>bold</b> ![p](http://a/x.png) [here](http://a)"
 
@@ -23,15 +23,7 @@ def quick(monkeypatch):
 
 
 def _open(name: str = "Ann", **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    app.query_params["as"], app.query_params["lang"] = name, "en"
-    app.run()
-    app.switch_page("pages/chat/chat.py")
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return open_page("pages/chat/chat.py", name, query=query)
 
 
 def _click(app: AppTest, label: str) -> None:

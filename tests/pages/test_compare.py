@@ -3,15 +3,14 @@
 import json
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from engine.adapters.store import Card
 from engine.files import write_json
 from engine.runs import create_run, list_runs
 from engine.runs.notes import Notes, read_notes, write_notes
-from engine.settings import ROOT
 from engine.training.comparing import differing, names
 from engine.training.specs import SftSpec
+from tests.pages.opening import open_page
 
 HOSTILE = "<b>bold</b> **strong** ![p](http://a/x.png)"
 
@@ -30,15 +29,7 @@ def _run(adapter, steps=30, samples=(), **settings):
 
 
 def _open(language="en", **query):
-    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    app.query_params["as"], app.query_params["lang"] = "Ann", language
-    app.run()
-    app.switch_page("pages/train/runs.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return open_page("pages/train/runs.py", language=language, query=query)
 
 
 def _words(app):

@@ -7,7 +7,7 @@ from engine.data import registry
 from engine.data.records import Conversation
 from engine.labelling import desk, queues, review, sources, tasks
 from engine.labelling.schema import Queue
-from engine.settings import ROOT
+from tests.pages.opening import open_page
 
 
 @pytest.fixture
@@ -18,12 +18,7 @@ def queue() -> Queue:
 
 
 def _open(name: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    app.query_params["as"], app.query_params["lang"] = name, "en"
-    app.run()
-    app.switch_page("pages/data/labelling.py").run()
-    assert not app.exception, app.exception
-    return app
+    return open_page("pages/data/labelling.py", name)
 
 
 def _output(app: AppTest):

@@ -6,22 +6,15 @@ from streamlit.testing.v1 import AppTest
 from engine.data import registry
 from engine.feedback.schema import Reply
 from engine.feedback.store import rate
-from engine.settings import ROOT
 from tests.engine.training import planted
+from tests.pages.opening import open_page
 
 STEPS = ["1 · Pairs", "2 · Training", "3 · Proof", "Flywheel"]
 
 
 def _open(step: str, **state: object) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
-    app.query_params["as"], app.query_params["lang"] = "Ann", "en"
-    app.run()
-    app.session_state["rlhf.step"] = step
-    for key, value in state.items():
-        app.session_state[key.replace("__", ".")] = value
-    app.switch_page("pages/train/rlhf.py").run()
-    assert not app.exception, app.exception
-    return app
+    named = {key.replace("__", "."): value for key, value in state.items()}
+    return open_page("pages/train/rlhf.py", state={"rlhf.step": step, **named})
 
 
 def _words(app: AppTest) -> str:

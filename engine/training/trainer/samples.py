@@ -13,6 +13,7 @@ from engine.data import registry
 from engine.data.split import falls_to_eval
 from engine.runs import Run
 from engine.runs.samples import write_samples
+from engine.training.prompts import Prompt, watched
 from engine.training.specs import SftSpec
 from engine.training.trainer.callback import sharding
 
@@ -22,7 +23,7 @@ _LOOKED_AT = 2000
 """Rows of a dataset among which prompts are looked for."""
 
 
-def choose_prompts(spec: SftSpec, dataset: str) -> list[list[dict[str, str]]]:
+def choose_prompts(spec: SftSpec, dataset: str) -> list[Prompt]:
     """The prompts of a run: those asked for, else the first different ones of the part kept aside, else of the dataset.
 
     Args:
@@ -32,18 +33,9 @@ def choose_prompts(spec: SftSpec, dataset: str) -> list[list[dict[str, str]]]:
     Returns:
         Conversations that end with the user's turn.
     """
-    if spec.sample_prompts:
-        return [[{"role": "user", "content": words}] for words in spec.sample_prompts[: spec.samples]]
     rows = list(registry.raw_rows(registry.card(dataset), 0, _LOOKED_AT))
     aside = [row for row in rows if falls_to_eval(row, spec.eval_split, spec.seed)]
-    prompts: list[list[dict[str, str]]] = []
-    for row in [*aside, *rows]:
-        end = next((place for place, turn in enumerate(row["messages"]) if turn["role"] == "assistant"), 0)
-        if end and row["messages"][:end] not in prompts:
-            prompts.append(row["messages"][:end])
-        if len(prompts) == spec.samples:
-            break
-    return prompts[: spec.samples]
+    return watched(spec, [*aside, *rows])
 
 
 class SamplesCallback(TrainerCallback):
@@ -57,7 +49,7 @@ class SamplesCallback(TrainerCallback):
 
     trainer: Trainer
 
-    def __init__(self, run: Run, prompts: list[list[dict[str, str]]], tokenizer: Any):
+    def __init__(self, run: Run, prompts: list[Prompt], tokenizer: Any):
         self._run = run
         self._prompts = prompts
         self._tokenizer = tokenizer

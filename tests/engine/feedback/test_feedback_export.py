@@ -135,7 +135,7 @@ def saved(tmp_path):
     store.rate("bob", PROMPT, whale, comment="Hm.")
     store.add("comparison", "ann", PROMPT, whale, Reply("A fish.", "m"), winner="tie", left_side="b")
     path = tmp_path / "saved.jsonl"
-    export.write_jsonl(path, export.to_jsonl(store.find()))
+    export.export_rows(path, export.to_jsonl(store.find()))
     return path
 
 
@@ -203,4 +203,4 @@ def test_files_that_cannot_be_used(tmp_path):
         export.import_jsonl(tmp_path / "none.jsonl")
     for path in (tmp_path, tmp_path / "none" / "out.jsonl"):
         with pytest.raises(BadInput, match="no place"):
-            export.write_jsonl(path, [])
+            export.export_rows(path, [])

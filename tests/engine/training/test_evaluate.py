@@ -18,8 +18,9 @@ from engine.files import write_json
 from engine.jobs.evaluation import start_evaluation
 from engine.models.loader import load_model
 from engine.runs import Stopped, create_run, open_run
+from engine.runs.answers import read_answers
 from engine.settings import ROOT
-from engine.training.evaluate import evaluate, read_answers
+from engine.training.evaluate import evaluate
 from engine.training.evaluation_specs import EvaluateSpec, check_evaluation
 
 TRAINING = ["--max-steps", "12", "--batch-size", "2", "--rank", "4", "--learning-rate", "0.01", "--eval-split", "0.15"]

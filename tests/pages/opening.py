@@ -1,0 +1,37 @@
+"""A page of the studio as somebody who has signed in sees it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from streamlit.testing.v1 import AppTest
+
+from engine.settings import ROOT
+
+
+def open_page(
+    page: str,
+    name: str = "Ann",
+    language: str = "en",
+    state: Mapping[str, object] = MappingProxyType({}),
+    query: Mapping[str, str] = MappingProxyType({}),
+) -> AppTest:
+    """Open it, and see that nothing was raised.
+
+    Args:
+        page: its script, such as `pages/train/runs.py`.
+        name: who.
+        language: `en` or `zh`.
+        state: of the session, before the page runs.
+        query: of the page's address.
+    """
+    app = AppTest.from_file(str(ROOT / "Home.py"), default_timeout=60)
+    app.query_params["as"], app.query_params["lang"] = name, language
+    app.run()
+    for key, value in state.items():
+        app.session_state[key] = value
+    app.switch_page(page)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
