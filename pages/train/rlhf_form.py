@@ -1,6 +1,5 @@
 """The training step of RLHF: a method, its data, the settings that matter, the command that does the same."""
 
-
 import streamlit as st
 
 from engine.data import registry
