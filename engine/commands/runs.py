@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.commands.output import FailureWithResult, add_command, add_group, say
 from engine.errors import BadInput
+from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.runs import Run, list_runs, open_run
 from engine.runs.run import ENDED
 
@@ -47,7 +48,7 @@ def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     runs = list_runs()
     documents = [describe(run) for run in runs]
     for run, document in zip(runs, documents, strict=True):
-        name = document["adapter"] or document["dataset"] or run.spec().get("adapter", "")
+        name = document["adapter"] or document["dataset"] or document["base"] or run.spec().get("adapter", "")
         say(f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {name}")
     if not documents:
         say("No runs yet.")
@@ -140,7 +141,8 @@ def describe(run: Run) -> dict[str, Any]:
         "max_steps": status.max_steps,
         "unit": status.unit,
         "adapter": status.adapter,
-        "dataset": status.subject,
+        "dataset": None if run.kind in KNOWLEDGE else status.subject,
+        "base": status.subject if run.kind in KNOWLEDGE else None,
         "result": status.result or None,
         "loss": status.loss,
         "command": run.command(),
@@ -191,6 +193,7 @@ def follow(run: Run) -> dict[str, Any]:
     if status.adapter:
         say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
     else:
-        of = f" of dataset “{status.subject}”" if status.subject else ""
+        what = "knowledge base" if run.kind in KNOWLEDGE else "dataset"
+        of = f" of {what} “{status.subject}”" if status.subject else ""
         say(f"Run {run.id} finished: {status.step} {status.unit}{of}.")
     return document

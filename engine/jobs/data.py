@@ -6,8 +6,6 @@ the others begin anew and have changed nothing.
 
 import shlex
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,10 @@ from engine.data.prepare import prepare
 from engine.data.readers.hub import download
 from engine.data.specs import SPECS, CleanSpec, DataSpec, ExportSpec, ImportSpec, PrepareSpec
 from engine.data.writers import write_file
+from engine.jobs.progress import Progress, status_progress
 from engine.jobs.words import flags
 from engine.models.loader import load_tokenizer
 from engine.runs import Run
-
-Progress = Callable[[int, int], None]
-
-_EVERY_SECONDS = 0.5
 
 
 def run_data(run: Run) -> None:
@@ -70,7 +65,7 @@ def command_line(spec: DataSpec) -> str:
 
 
 def _recipe(spec: DataSpec, run: Run) -> dict[str, Any]:
-    progress = _progress(run)
+    progress = status_progress(run)
     if isinstance(spec, ImportSpec):
         return _import(spec, run, progress)
     if isinstance(spec, CleanSpec):
@@ -98,17 +93,3 @@ def _export(spec: ExportSpec, progress: Progress) -> dict[str, Any]:
         registry.iterate(card.reference), spec.file, spec.format, progress=lambda done: progress(done, card.rows)
     )
     return {"rows": rows, "file": str(spec.file)}
-
-
-def _progress(run: Run) -> Progress:
-    """Writes how far it is into the status now and then, and looks for the stop flag each time."""
-    last = 0.0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal last
-        run.end_if_stopped()
-        if time.monotonic() - last > _EVERY_SECONDS or done >= total:
-            run.update(step=done, max_steps=total)
-            last = time.monotonic()
-
-    return progress

@@ -7,10 +7,12 @@ from typing import Any
 from engine.data.specs import SPECS, DataSpec
 from engine.errors import BadInput
 from engine.fields import parse
-from engine.jobs import data, processes, queue
+from engine.jobs import data, knowledge, processes, queue
 from engine.jobs.ray import follow as ray_follow
 from engine.jobs.recipes import TRAININGS
 from engine.jobs.words import flags
+from engine.knowledge.specs import SPECS as KNOWLEDGE
+from engine.knowledge.specs import KnowledgeSpec
 from engine.runs import Run, create_run
 from engine.runs.run import ENDED
 from engine.training.launch.command import check as check_launch
@@ -67,6 +69,19 @@ def start_data(spec: DataSpec) -> Run:
     return run
 
 
+def start_knowledge(spec: KnowledgeSpec) -> Run:
+    """Start a run about a knowledge base in the background.
+
+    Raises:
+        BadInput: it cannot work as asked; nothing was started.
+    """
+    knowledge.check(spec)
+    command = knowledge.command_line(spec)
+    run = create_run(spec.kind, spec.model_dump(mode="json"), command, subject=knowledge.subject(spec))
+    processes.launch(run)
+    return run
+
+
 def command_line(spec: LoraSpec) -> str:
     """The command that does what the spec asks for, with every setting of the recipe spelled out."""
     values = spec.model_dump(exclude_none=True)
@@ -93,7 +108,7 @@ def resume(run: Run, changes: dict[str, Any] | None = None) -> None:
         raise BadInput("The run {run} is {state}: there is nothing to resume.", run=run.id, state=state)
     if state == "finished":
         raise BadInput("The run {run} has finished: start a new one to train further.", run=run.id)
-    if run.kind in SPECS:  # data need no device
+    if run.kind in SPECS or run.kind in KNOWLEDGE:  # they wait for no device
         processes.launch(run)
         return
     if changes and run.kind in TRAININGS:

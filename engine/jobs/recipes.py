@@ -2,6 +2,7 @@
 
 import importlib
 
+from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.runs import Run
 from engine.training import rlhf_specs
 from engine.training.lora_spec import LoraSpec
@@ -30,6 +31,10 @@ def run_recipe(run: Run) -> None:
         from engine.training.win_rate_specs import WinRateSpec
 
         compare(WinRateSpec.model_validate(run.spec()), run)
+    elif run.kind in KNOWLEDGE:
+        from engine.jobs.knowledge import run_knowledge
+
+        run_knowledge(run)
     else:
         from engine.jobs.data import run_data
 

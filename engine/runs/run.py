@@ -34,12 +34,12 @@ class Status(BaseModel):
     loss: float | None = None
     """Of the last optimizer step, over the global batch."""
     adapter: str | None = None
-    unit: Literal["steps", "rows", "bytes"] = "steps"
+    unit: Literal["steps", "rows", "bytes", "passages"] = "steps"
     """What `step` and `max_steps` count."""
     subject: str | None = None
-    """The dataset that a run about data is about."""
+    """The name of the dataset or the knowledge base that the run is about, if it is about one."""
     result: dict[str, Any] = {}
-    """What a finished run about data made, as the command line prints it."""
+    """What a run about data or a knowledge base made, as the command line prints it."""
     message: str | None = None
     """Why it ended as it did: an English sentence with gaps, the key of its translation."""
     message_values: dict[str, str] = {}
@@ -221,7 +221,7 @@ def create_run(
         spec: JSON-ready, complete enough to run again.
         command: the command line that starts the same run.
         adapter: the adapter it will make, if it makes one.
-        subject: the dataset it is about, if it is about data.
+        subject: the name of the dataset or the knowledge base it is about, if it is about one.
     """
     run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}-{secrets.token_hex(2)}"
     path = settings().runs / run_id

@@ -9,6 +9,7 @@ from engine.drafts import save_draft
 from engine.files import read_tail
 from engine.jobs import local
 from engine.jobs.evaluation import WIN_RATE
+from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.runs import Run, Status
 from engine.runs.curves import Curves, read_curves
 from engine.runs.logs import rank_logs, whole_tail
@@ -152,11 +153,18 @@ def _use(run: Run, status: Status) -> None:
         st.switch_page("pages/chat/chat.py")
     if status.adapter:
         evaluate_button(status.adapter)
-    if status.subject and st.button(
+    if run.kind in KNOWLEDGE:
+        _open_base(run)
+    elif status.subject and st.button(
         t("Open the dataset"), type="primary", icon=":material/dataset:", key="run.dataset"
     ):
         st.session_state[OPEN] = status.subject
         st.switch_page("pages/data/datasets.py")
+
+
+def _open_base(run: Run) -> None:
+    if st.button(t("Open the knowledge base"), type="primary", icon=":material/menu_book:", key="run.base"):
+        st.switch_page("pages/chat/knowledge.py", query_params={"base": run.spec()["base"]})
 
 
 def _badge(status: Status) -> None:
@@ -174,10 +182,12 @@ def _badge(status: Status) -> None:
 
 
 def _result(run: Run, status: Status) -> None:
-    """What a finished run about data did."""
+    """What a run about data or a knowledge base did."""
     if not status.result:
         return
     st.markdown(run_words.result(run, status.result))
+    for sentence in run_words.refused(status.result):
+        st.caption(harmless(sentence))
     if run.kind == "export":
         st.code(status.result["file"], language=None)
 

@@ -5,8 +5,8 @@ from engine.runs.run import ENDED
 from pages.shared.i18n import t
 from pages.shared.labels import duration, literal
 
-GO_ON = ("import", "prepare")
-"""Runs about data that a resume takes up where they were; the others begin anew, and had changed nothing."""
+GO_ON = ("import", "prepare", "ingest")
+"""Runs that train nothing and that a resume takes up where they were; the others begin anew, and had changed nothing."""
 
 
 def state_name(state: str) -> str:
@@ -36,6 +36,8 @@ def kind_name(kind: str) -> str:
         "clean": t("Cleaning"),
         "prepare": t("Preparation"),
         "export": t("Export"),
+        "ingest": t("Adding documents"),
+        "reindex": t("Indexing anew"),
     }.get(kind, kind)
 
 
@@ -44,6 +46,8 @@ def how_far(status: Status) -> str:
     done, every = status.step, status.max_steps
     if status.unit == "rows":
         return t("{n} of {all} rows", n=f"{done:,}", all=f"{every:,}")
+    if status.unit == "passages":
+        return t("{n} of {all} passages", n=f"{done:,}", all=f"{every:,}")
     if status.unit == "bytes":
         return t("{n} of {all} MB", n=f"{done / 1e6:,.1f}", all=f"{every / 1e6:,.1f}")
     return t("step {step} of {all}", step=done, all=every)
@@ -131,7 +135,7 @@ def reason(status: Status) -> str:
 
 
 def result(run: Run, values: dict) -> str:
-    """What a finished run about data did, in a sentence."""
+    """What a finished run about data or a knowledge base did, in a sentence."""
     if run.kind == "import":
         return t("Rows: {rows}; lines that could not be read: {broken}.", **_counts(values, "rows", "broken"))
     if run.kind == "clean":
@@ -140,7 +144,20 @@ def result(run: Run, values: dict) -> str:
         return t(
             "Rows to train on: {train_rows}; kept aside: {eval_rows}.", **_counts(values, "train_rows", "eval_rows")
         )
+    if run.kind == "ingest":
+        return t(
+            "Documents added: {added}; replaced: {replaced}; unchanged: {unchanged}; refused: {refused}.",
+            **_counts({**values, "refused": len(values["refused"])}, "added", "replaced", "unchanged", "refused"),
+        )
+    if run.kind == "reindex":
+        return t("Passages indexed: {passages}.", **_counts(values, "passages"))
     return t("Rows written: {rows}, to the file:", **_counts(values, "rows"))
+
+
+def refused(values: dict) -> list[str]:
+    """Why files were not taken into a knowledge base, and what else is to be said of them, each in a sentence."""
+    notes = [*values.get("refused", []), *values.get("warnings", [])]
+    return [t(note["sentence"], **{name: t(value) for name, value in note["values"].items()}) for note in notes]
 
 
 def _before(status: Status) -> str:
@@ -148,7 +165,8 @@ def _before(status: Status) -> str:
     if status.place is not None:
         return t("waiting for its devices …")
     if not status.adapter:
-        return t("getting ready …") if status.state not in ENDED else t("before the first row")
+        begun = t("before the first passage") if status.unit == "passages" else t("before the first row")
+        return t("getting ready …") if status.state not in ENDED else begun
     return t("getting the data and the model ready …") if status.state not in ENDED else t("before the first step")
 
 
