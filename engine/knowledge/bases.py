@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.errors import BadInput
 from engine.knowledge import embedding as embeddings
 from engine.knowledge import index
-from engine.knowledge.database import folder, get_info, locked, make, put_info, reading, writing
+from engine.knowledge.database import all_info, folder, locked, make, put_info, reading, writing
 from engine.knowledge.splitting import Splitter
 from engine.settings import settings
 
@@ -131,10 +131,11 @@ def read(base_id: str) -> Base:
         BadInput: there is none.
     """
     with reading(base_id) as db:
-        values: dict[str, Any] = {key: get_info(db, key) for key in Base.model_fields if key != "id"}
+        values: dict[str, Any] = all_info(db)
         values["documents"] = db.execute("SELECT COUNT(*) FROM documents").fetchone()[0]
         values["passages"] = db.execute("SELECT COUNT(*) FROM passages").fetchone()[0]
-    return Base(id=base_id, **{key: value for key, value in values.items() if value is not None})
+    known = {key: value for key, value in values.items() if key in Base.model_fields and value is not None}
+    return Base(id=base_id, **known)
 
 
 def change(base_id: str, **values: Any) -> Base:

@@ -117,6 +117,11 @@ def get_info(db: sqlite3.Connection, key: str) -> Any:
     return json.loads(row[0]) if row else None
 
 
+def all_info(db: sqlite3.Connection) -> dict[str, Any]:
+    """All such values."""
+    return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM info")}
+
+
 def put_info(db: sqlite3.Connection, key: str, value: Any) -> None:
     """Keep such a value."""
     db.execute("INSERT OR REPLACE INTO info VALUES (?, ?)", (key, json.dumps(value, ensure_ascii=False)))

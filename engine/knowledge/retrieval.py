@@ -125,17 +125,15 @@ def _candidates(base: Base, question: str) -> list[Hit]:
         return []
     known = embeddings.about(base.embedding)
     vector = embeddings.embedder(base.embedding).question(question)
-    with locked(base.id):
-        nearest = index.query(base.id, vector, CANDIDATES)
-        with reading(base.id) as db:
-            words = _lexical(base.id)
-            words.refresh(db)
-            numbers, shares = words.score(question)
+    with locked(base.id), reading(base.id) as db:
+        nearest = index.query(base.id, db, vector, CANDIDATES)
+        words = _lexical(base.id)
+        words.refresh(db)
+        numbers, shares = words.score(question)
         wordy = _best(numbers, shares, CANDIDATES)
-        cosines = nearest | index.cosines(base.id, vector, [number for number in wordy if number not in nearest])
+        cosines = nearest | index.cosines(base.id, db, vector, [number for number in wordy if number not in nearest])
+        passages = by_vectors(db, list(cosines))
         floor = known.floor if known.floor is not None else _floor(base)
-        with reading(base.id) as db:
-            passages = by_vectors(db, list(cosines))
     share_of = _shares(numbers, shares, cosines)
     hits = []
     by_meaning = {number: place for place, number in enumerate(nearest, 1)}
