@@ -5,6 +5,7 @@ Never imports torch: a page that shows memory must not load a deep-learning libr
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -29,6 +30,15 @@ def devices() -> list[Device]:
 def has_cuda() -> bool:
     """Whether an NVIDIA driver reports a GPU."""
     return bool(_nvidia())
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the processor multiplies matrices in bfloat16; one that does not takes many times as long as in float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:  # not Linux
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _cpu() -> Device:

@@ -21,6 +21,7 @@ PROVE = os.environ.get("STUDIO_PROVE") == "1"
 def studio_home(tmp_path, monkeypatch):
     """`STUDIO_HOME` for one test."""
     monkeypatch.setenv("STUDIO_HOME", str(tmp_path))
+    monkeypatch.setenv("STUDIO_DTYPE", "float32")  # the same figures on every CPU
     settings.cache_clear()
     yield tmp_path
     settings.cache_clear()

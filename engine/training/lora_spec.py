@@ -90,7 +90,7 @@ class LoraSpec(LaunchSpec):
     quantization: Literal["none", "4bit"] = Field(
         "none", description="4bit holds the base model in a quarter of the memory (QLoRA); NVIDIA GPUs only."
     )
-    bf16: bool | None = Field(None, description="Compute in bfloat16; by default where the GPU has it.")
+    bf16: bool | None = Field(None, description="Compute in bfloat16; by default where the GPU or the CPU has it.")
     fp16: bool | None = Field(None, description="Compute in float16; by default on GPUs without bfloat16.")
     gradient_checkpointing: bool = Field(
         False, description="Recompute instead of remember: needs far less memory, and takes about a fifth longer."

@@ -13,6 +13,7 @@ from engine.errors import BadInput
 from engine.files import read_json, read_safetensors_header
 from engine.models.catalog import ModelSource, local_folder, resolve
 from engine.training.lora_spec import LoraSpec
+from engine.training.precision import in_half
 
 _PROCESS = 700 * 2**20
 """Bytes of Python, torch and its buffers on a CPU, or of a CUDA context with its workspaces (measured: 0.5 to 0.8 GiB)."""
@@ -105,8 +106,8 @@ def needed(spec: LoraSpec, model: Shape, length: int | None = None) -> Memory:
         model: the base.
         length: tokens of the longest row; by default the most that is allowed.
     """
-    half = has_cuda() and spec.bf16 is not False
-    bytes_each = 0.7 if spec.quantization == "4bit" else 2 if half or spec.fp16 else 4
+    half = in_half(spec)
+    bytes_each = 0.7 if spec.quantization == "4bit" else 2 if half else 4
     trained = adapter_weights(spec, model)
     split = spec.world_size
     base = model.weights * bytes_each / (split if spec.zero == 3 or spec.fsdp == "full_shard" else 1)
@@ -117,7 +118,7 @@ def needed(spec: LoraSpec, model: Shape, length: int | None = None) -> Memory:
         model=0 if spec.offload == "all" and on_device else int(base),
         adapter=int(trained * 4 + gradients),
         optimizer=0 if spec.offload != "none" and on_device else int(optimizer),
-        activations=_activations(spec, model, length or spec.max_length, 2 if half or spec.fp16 else 4),
+        activations=_activations(spec, model, length or spec.max_length, 2 if half else 4),
     )
 
 

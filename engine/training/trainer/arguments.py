@@ -12,6 +12,7 @@ from engine.runs import Run
 from engine.settings import settings
 from engine.training.launch.command import deepspeed_file
 from engine.training.lora_spec import LoraSpec
+from engine.training.precision import precision
 
 Config = TypeVar("Config", bound=TrainingArguments)
 
@@ -28,7 +29,7 @@ def make_arguments(kind: type[Config], spec: LoraSpec, run: Run, evaluates: bool
     """
     _prepare_reporting(spec, run)
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    half = precision(spec)
     liger = spec.liger if spec.liger is not None else _has_liger()
     # under `accelerate launch` the environment names DeepSpeed's file
     deepspeed = deepspeed_file(spec, run) if spec.launcher in ("torchrun", "deepspeed") else None
@@ -44,8 +45,8 @@ def make_arguments(kind: type[Config], spec: LoraSpec, run: Run, evaluates: bool
         warmup_steps=spec.warmup,  # below 1 it is a share of all steps
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_grad_norm,
-        bf16=spec.bf16 if spec.bf16 is not None else has_bf16 and not spec.fp16,
-        fp16=spec.fp16 if spec.fp16 is not None else torch.cuda.is_available() and not has_bf16,
+        bf16=half == "bf16",
+        fp16=half == "fp16",
         gradient_checkpointing=spec.gradient_checkpointing,
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is not a number must be seen

@@ -16,6 +16,8 @@ def training_placement(spec: LoraSpec, args: Any) -> Placement:
     from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 
     configured = Placement.from_settings()
+    computed = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
+    dtype = computed if configured.dtype == "auto" else configured.dtype
     # with ZeRO-3 and FSDP no process ever holds the whole model
     shared_out = is_deepspeed_zero3_enabled() or spec.fsdp != "none"
-    return Placement(configured.dtype, spec.quantization, "none" if shared_out else str(args.device))
+    return Placement(dtype, spec.quantization, "none" if shared_out else str(args.device))

@@ -23,19 +23,20 @@ def batch(sample_dataset, tiny):
     return collate([{"input_ids": row.input_ids, "labels": row.labels} for row in rows])
 
 
-def _trained(tiny, batch, ours: bool):
+def _trained(tiny, batch, ours: bool, dtype: str = "float32", autocast: bool = False):
     """What the head says of a batch, and the gradient that comes of it."""
     from trl.trainer.utils import add_fused_lm_head
 
-    from engine.models.loader import load_model
+    from engine.models.loader import Placement, load_model
     from engine.training.trainer.head import use_cpu_head
 
-    model = load_model(tiny)
+    model = load_model(tiny, Placement(dtype=dtype, device_map="cpu"))
     add_fused_lm_head(model, outputs=("log_probs", "entropy", "is_top1", "mean_logits"))
     model.get_parameter("lm_head.weight").requires_grad_(False)
     if ours:
         use_cpu_head(model)
-    outputs = model(**batch, use_cache=False, fused_lm_head=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        outputs = model(**batch, use_cache=False, fused_lm_head=True)
     loss = -outputs.log_probs.sum() / outputs.label_mask.sum()
     loss.backward()
     gradient = model.get_parameter("model.layers.0.mlp.up_proj.weight").grad
@@ -52,6 +53,17 @@ def test_it_says_what_trls_head_says(tiny, batch):
     assert torch.allclose(outputs.entropy.sum(), theirs.entropy.sum(), rtol=1e-4)
     assert torch.allclose(outputs.mean_logits.sum(), theirs.mean_logits[theirs.label_mask].sum(), rtol=1e-4)
     assert torch.equal(outputs.is_top1.sum(), theirs.is_top1.sum())
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_in_bfloat16_it_is_as_near_to_float32_as_trls_is(tiny, batch, dtype):
+    _, exact, exact_gradient = _trained(tiny, batch, ours=False)
+    _, their_loss, their_gradient = _trained(tiny, batch, ours=False, dtype=dtype, autocast=True)
+    outputs, loss, gradient = _trained(tiny, batch, ours=True, dtype=dtype, autocast=True)
+    assert outputs.log_probs.dtype == torch.float32
+    assert abs(loss - exact) <= abs(their_loss - exact) + 1e-3
+    error, their_error = ((each.float() - exact_gradient).norm() for each in (gradient, their_gradient))
+    assert error <= 1.2 * their_error
 
 
 def test_a_batch_without_labels_is_no_error(tiny, batch):
