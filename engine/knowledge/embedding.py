@@ -151,7 +151,9 @@ class _SentenceTransformer:
     def __init__(self, name: str, known: Embedding):
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         try:
             self._model = SentenceTransformer(
                 str(_packaged(known.package)) if known.package else name,
@@ -166,6 +168,8 @@ class _SentenceTransformer:
             ) from error
         self._lock = threading.Lock()
         self._torch = torch
+        # texts are sorted by length: on a CPU small batches waste less on padding than they lose otherwise
+        self._batch = 16 if self._model.device.type == "cpu" else 128
         self.dimension = int(self._model.get_embedding_dimension() or 0)
 
     def passages(self, texts: Sequence[str]) -> "np.ndarray":
@@ -180,6 +184,7 @@ class _SentenceTransformer:
             vectors = self._model.encode(
                 texts,
                 prompt_name=prompt if prompts.get(prompt) else None,
+                batch_size=self._batch,
                 convert_to_tensor=True,
                 show_progress_bar=False,
             )

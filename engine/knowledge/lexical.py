@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 K1, B = 1.2, 0.4
 """Chosen on CMRC 2018's trial split: long passages there are not longer for saying the same thing twice."""
 
+LEAST = 64
+"""Passages that a base is taken to have at least: in a base of three even the rarest term would weigh next to nothing, and a score
+would mean something else than in one of three hundred (measured on the trial split: 23 % false refusals at 1 passage, 1 % so)."""
+
 _MOST_SEGMENTS = 8
 
 
@@ -92,7 +96,7 @@ class Lexical:
         import numpy as np
 
         scores = np.zeros(len(self._vectors), dtype=np.float32)
-        count, reachable = int(self._alive.sum()), 0.0
+        count, reachable = max(LEAST, int(self._alive.sum())), 0.0
         for key in dict.fromkeys(map(_hash, question_terms(question))):
             found = [self._postings(segment, key) for segment in self._segments]
             with_term = sum(int(self._alive[slots].sum()) for slots, _ in found)
