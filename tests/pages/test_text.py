@@ -17,9 +17,48 @@ from pages.shared.text import harmless
         "[a] (http://evil.example)",
         "![a\nb](http://evil.example)",
         "`code` ![x](https://evil.example)",
+        "![x](//evil.example/p.png)",
+        r"\![x\](//evil.example/p.png)",
+        "![x](&#104;ttp&colon;//evil.example)",
     ],
 )
 def test_pictures_and_links_are_defused(text):
+    assert not _fetched_or_linked(harmless(text))
+    assert "http://" not in harmless(text) and "https://" not in harmless(text)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        r"\`",
+        "a ~~~ ",
+        "```\ncode ``` code\n```\n",
+        "<div>\n```\n\n",
+        "$ ` $",
+        "> ~~~\n",
+        "``` `\n",
+        "1. ```\n",
+        "```\na\n````\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "![x](//evil.example/y)",
+        r"![x](/\evil.example/y)",
+        "![x](\n //evil.example/y)",
+        "![x](<//evil.example/y>)",
+        "![x](&sol;/evil.example/y)",
+        "![x]\n\n[x]: //evil.example/y\n",
+        "![x]\n\n> [x]:\n//evil.example/y\n",
+    ],
+)
+def test_what_only_seems_to_be_code_is_defused(before, attack):
+    assert not _fetched_or_linked(harmless(before + attack + "` ``` ~~~"))
+    assert not _fetched_or_linked(harmless(before + attack + "\n```\n"))
+
+
+def _fetched_or_linked(text):
     from html.parser import HTMLParser
 
     from markdown_it import MarkdownIt
@@ -31,15 +70,20 @@ def test_pictures_and_links_are_defused(text):
             if tag in ("a", "img"):
                 found.append((tag, attrs))
 
-    Finder().feed(MarkdownIt("commonmark").render(harmless(text)))
-    assert not found
-    assert "http://" not in harmless(text) and "https://" not in harmless(text)
+    Finder().feed(MarkdownIt("commonmark").render(text))
+    return found
 
 
-def test_code_stays_as_it_is():
-    code = "```python\nprint('![x](http://a)')\n```"
-    assert harmless(code) == code
-    assert harmless("use `[a](http://b)` here") == "use `[a](http://b)` here"
+@pytest.mark.parametrize("code", ["a = b[i](x)\nc = d['e']['f']", "for x in [1, 2]:\n    print(x)", "curl http://a/b"])
+def test_code_stays_as_it_is(code):
+    for words in (f"```python\n{code}\n```", f"Look:\n\n~~~\n{code}\n~~~".replace("Look:\n\n", "")):
+        assert harmless(words) == words
+    assert harmless("use `d['e']['f']` here") == "use `d['e']['f']` here"
+
+
+def test_a_link_in_code_looks_as_it_was():
+    for words in ("```python\nprint('![x](http://a)')\n```", "use `[a](http://b)` here"):
+        assert harmless(words) != words and harmless(words).replace("\u200b", "") == words
 
 
 @pytest.mark.parametrize("text", ["plain words", "**bold** and *it*", "你好，世界", "a ] b [ c", "x < y"])
