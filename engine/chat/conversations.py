@@ -17,6 +17,8 @@ from engine.errors import BadInput
 
 Role = Literal["system", "user", "assistant"]
 TITLE_LENGTH = 60
+KNOWLEDGE = "knowledge"
+"""Settings have this field if the conversation is about knowledge bases: the ids of those that are asked."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,14 @@ def get(owner: str, conversation_id: int) -> Conversation:
         return _conversation(_own(db, owner, conversation_id))
 
 
-def find(owner: str, search: str = "") -> list[Conversation]:
-    """The owner's conversations, last used first; with `search`, those with these words in the title or a message."""
+def find(owner: str, search: str = "", knowledge: bool | None = None) -> list[Conversation]:
+    """The owner's conversations, last used first.
+
+    Args:
+        owner: whose.
+        search: only those with these words in the title or a message.
+        knowledge: only those about knowledge bases (their settings name the bases), or only the others; None for all.
+    """
     query = select(ConversationRow).where(ConversationRow.owner == owner)
     if words := search.strip()[:200]:
         said = select(MessageRow.id).where(
@@ -114,7 +122,7 @@ def find(owner: str, search: str = "") -> list[Conversation]:
         query = query.where(or_(ConversationRow.title.icontains(words, autoescape=True), said.exists()))
     with session() as db:
         rows = db.scalars(query.order_by(ConversationRow.updated.desc(), ConversationRow.id.desc()))
-        return [_conversation(row) for row in rows]
+        return [_conversation(row) for row in rows if knowledge in (None, KNOWLEDGE in row.settings)]
 
 
 def rename(owner: str, conversation_id: int, title: str) -> None:

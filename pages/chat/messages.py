@@ -21,7 +21,7 @@ def user_message(message: Message) -> None:
     with st.chat_message("user"):
         st.markdown(harmless(message.content))
         with st.container(horizontal=True, vertical_alignment="center"):
-            _versions(message)
+            versions(message)
             if st.button(
                 t("Edit"),
                 key=f"edit.{message.id}",
@@ -43,15 +43,8 @@ def assistant_message(line: list[Message], message: Message, given: Feedback | N
             st.info(harmless(given.correction), icon=":material/edit_note:")
         with st.container(horizontal=True, vertical_alignment="center"):
             feedback_bar(line, message, given)
-            _versions(message)
-            st.button(
-                t("Regenerate"),
-                key=f"regenerate.{message.id}",
-                icon=":material/refresh:",
-                type="tertiary",
-                on_click=_answer_again,
-                args=(message,),
-            )
+            versions(message)
+            answer_again_button(message)
             if st.button(t("Edit"), key=f"edit.{message.id}", icon=":material/edit:", type="tertiary"):
                 st.dialog(t("Put your own words in its place"), width="medium")(_edit_reply)(line, message)
             if _can_be_kept(message):
@@ -108,7 +101,8 @@ def _can_be_kept(message: Message) -> bool:
     return bool(others) and message.meta.get("pair") is None
 
 
-def _versions(message: Message) -> None:
+def versions(message: Message) -> None:
+    """The arrows between the versions of a message; nothing if there is one alone."""
     if len(message.versions) < 2:
         return
     at = message.versions.index(message.id)
@@ -129,6 +123,18 @@ def _versions(message: Message) -> None:
             on_click=conversations.select_version,
             args=(person(), message.versions[max(0, min(other, len(message.versions) - 1))]),
         )
+
+
+def answer_again_button(message: Message) -> None:
+    """Asks for another version of a reply."""
+    st.button(
+        t("Regenerate"),
+        key=f"regenerate.{message.id}",
+        icon=":material/refresh:",
+        type="tertiary",
+        on_click=_answer_again,
+        args=(message,),
+    )
 
 
 def _answer_again(message: Message) -> None:

@@ -108,11 +108,12 @@ def _controls(key: str, saved: ChatSettings) -> ChatSettings:
             key=f"{key}.system",
             help=t("Tells the model who it is and how to answer. Empty uses the model's own."),
         )
-        sampling = Sampling.model_validate(_sampling(f"{key}.sampling", saved.sampling))
+        sampling = Sampling.model_validate(sampling_controls(f"{key}.sampling", saved.sampling))
     return ChatSettings(a=a, b=b, side_by_side=side_by_side, blind=blind, system=system or "", sampling=sampling)
 
 
-def _sampling(key: str, saved: Sampling) -> dict[str, Any]:
+def sampling_controls(key: str, saved: Sampling) -> dict[str, Any]:
+    """How words are chosen: one widget for each field of `Sampling`."""
     return {
         "temperature": st.slider(
             t("Temperature"),
