@@ -51,6 +51,7 @@ def test_pictures_and_links_are_defused(text):
         "![x](&sol;/evil.example/y)",
         "![x]\n\n[x]: //evil.example/y\n",
         "![x]\n\n> [x]:\n//evil.example/y\n",
+        "![x\\]]\n\n[x\\]]: //evil.example/y\n",
     ],
 )
 def test_what_only_seems_to_be_code_is_defused(before, attack):
