@@ -65,8 +65,7 @@ def _question(line: str, number: int, name: str) -> Question:
             file=name,
             line=number,
         )
-    gold: Any = value.get("gold")
-    answer: Any = value.get("answer")
+    gold, answer = value.get("gold"), value.get("answer")
     if isinstance(gold, int) and not isinstance(gold, bool):
         gold = str(gold)  # a passage's id may be written as a number, and so may this
     for field, text in (("gold", gold), ("answer", answer)):
@@ -74,7 +73,8 @@ def _question(line: str, number: int, name: str) -> Question:
             raise BadInput(
                 "“{file}”, line {line}: {field} must be a text or null.", file=name, line=number, field=field
             )
-    return Question(question=value["question"].strip(), gold=gold, answer=answer, line=number)
+    question = value["question"].strip()
+    return Question.model_validate({"question": question, "gold": gold, "answer": answer, "line": number})
 
 
 def _is_text(value: Any) -> bool:
