@@ -36,6 +36,11 @@ class _Open:
 _opened: dict[Path, _Open] = {}
 
 
+def load_library() -> None:
+    """Import Chroma (a second or two) before the lock is taken, which others wait for."""
+    import chromadb  # noqa: F401
+
+
 def query(base_id: str, db: sqlite3.Connection, vector: "np.ndarray", count: int) -> dict[int, float]:
     """The numbers of the nearest vectors, and their cosines to this one; `db` reads the base."""
     collection = _collection(base_id, db)
@@ -121,6 +126,7 @@ def sweep(base_id: str) -> None:
 
 def sweep_under_lock(base_id: str) -> None:
     """`sweep`, for those who hold no lock yet."""
+    load_library()
     with locked(base_id):
         sweep(base_id)
 

@@ -125,6 +125,7 @@ def _candidates(base: Base, question: str) -> list[Hit]:
         return []
     known = embeddings.about(base.embedding)
     vector = embeddings.embedder(base.embedding).question(question)
+    index.load_library()
     with locked(base.id), reading(base.id) as db:
         nearest = index.query(base.id, db, vector, CANDIDATES)
         words = _lexical(base.id)
