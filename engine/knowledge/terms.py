@@ -10,7 +10,7 @@ import unicodedata
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
 _IS_CJK = re.compile(rf"[{_CJK}]")
-_ASKING = re.compile(
+ASKING = re.compile(
     "请问|为什么|什么时候|什么|怎么样|怎么|怎样|如何|为何|哪里|哪儿|哪些|哪一|哪个|哪|多少|多久|多(?=[高大长远重深宽快厚])|几|谁|吗|呢|是否|有没有"
 )
 """Words that make a Chinese sentence a question: passages do not have them, so they would only dilute what is asked for."""
@@ -37,7 +37,7 @@ def terms(text: str) -> list[str]:
 
 def question_terms(text: str) -> list[str]:
     """The terms of a question without the words that only ask; all of them if there are no others."""
-    return terms(_ASKING.sub(" ", text)) or terms(text)
+    return terms(ASKING.sub(" ", text)) or terms(text)
 
 
 def is_chinese(text: str) -> bool:
