@@ -21,7 +21,7 @@ from engine.knowledge.grounding import fitting, language_of, system_prompt
 from engine.knowledge.passages import Passage
 from engine.knowledge.retrieval import Found, Hit, search
 from engine.knowledge.rewriting import combined, standalone
-from engine.models.request import Sampling
+from engine.models.request import Reply, ReplyStream, Sampling
 
 NO_ANSWER = {"en": "No answer found in the local knowledge base", "zh": "基于本地知识搜索没有找到答案"}
 _BELOW = 3
@@ -65,24 +65,23 @@ class LiveAnswer:
     knowledge: Knowledge
     reply: LiveReply | None
     """None if it was refused: nobody was asked."""
-    _text: str
+    stream: ReplyStream
+    """Of the reply; one that has ended if it was refused."""
     _checker: Checker
 
     @property
     def text(self) -> str:
         """What is written so far."""
-        return self.reply.stream.text if self.reply else self._text
+        return self.stream.text
 
     @property
     def ended(self) -> bool:
         """Whether nothing more comes."""
-        return self.reply is None or self.reply.stream.ended
+        return self.stream.ended
 
     def shown(self) -> Checked:
         """What is written so far, checked; of a sentence that is still being written nothing is said, and no citation shown."""
-        if self.reply is None:
-            return Checked.plain(self._text)
-        return self._checker.check_growing(self.reply.stream.text)
+        return Checked.plain(self.text) if self.reply is None else self._checker.check_growing(self.text)
 
     def save_partial(self) -> None:
         """Keep what is written so far, in case the server dies."""
@@ -93,10 +92,10 @@ class LiveAnswer:
         """End the answer now, if it has not ended, check and keep it; safe to call twice and from two threads."""
         if self.reply is None:
             return
-        self.reply.stream.cancel()
+        self.stream.cancel()
         with suppress(Exception):  # what went wrong is kept by the reply itself
-            self.reply.stream.wait(timeout=1.0)
-        self.knowledge.checked = self._checker.check(self.reply.stream.text)
+            self.stream.wait(timeout=1.0)
+        self.knowledge.checked = self._checker.check(self.text)
         self.reply.meta["knowledge"] = self.knowledge.model_dump(mode="json")
         self.reply.finish()
 
@@ -182,32 +181,34 @@ def answer_turn(
         knowledge.checked = Checked.plain(prepared.system)
         kept = {**(meta or {}), "knowledge": knowledge.model_dump(mode="json")}
         message = conversations.add_message(owner, conversation_id, "assistant", prepared.system, parent.id, kept)
-        return LiveAnswer(message.id, knowledge, None, prepared.system, checker)
+        return LiveAnswer(message.id, knowledge, None, _ended(prepared.system), checker)
     kept = {**(meta or {}), "knowledge": knowledge.model_dump(mode="json")}
     reply = start_reply(owner, conversation_id, parent, speaker, sampling, prepared.system, kept)
-    return LiveAnswer(reply.message_id, knowledge, reply, "", checker)
+    return LiveAnswer(reply.message_id, knowledge, reply, reply.stream, checker)
 
 
 def without_knowledge(
-    owner: str, conversation_id: int, parent: Message, beside: int, speaker: Speaker, sampling: Sampling
+    owner: str, conversation_id: int, parent: Message, speaker: Speaker, sampling: Sampling
 ) -> LiveReply:
     """The same question, answered from what the model knows itself: a message beside the answer, which stays the active one.
 
     Args:
         owner: whose conversation it is.
         conversation_id: the conversation.
-        parent: the question.
-        beside: number of the message with the answer from knowledge bases.
+        parent: the question, on the active path.
         speaker: who answers.
         sampling: how tokens are chosen.
 
     Raises:
         BadInput: no such model or adapter; no message was added.
     """
+    line = conversations.path(owner, conversation_id)
+    beside = next((message.id for message in line if message.parent_id == parent.id), None)
     # `pair` keeps it out of what is taken for a preference when somebody goes on from the answer beside it
-    meta = {"without_knowledge": True, "beside": beside, "pair": f"knowledge-{beside}", "side": "b"}
+    meta = {"without_knowledge": True, "beside": beside, "pair": f"knowledge {parent.id}", "side": "b"}
     reply = start_reply(owner, conversation_id, parent, speaker, sampling, meta=meta)
-    conversations.select_version(owner, beside)
+    if beside is not None:
+        conversations.select_version(owner, beside)
     return reply
 
 
@@ -275,6 +276,13 @@ def hit_of(kept: dict[str, Any]) -> Hit:
 
 def _kept(hit: Hit) -> dict[str, Any]:
     return {**asdict(hit), "passage": hit.passage.model_dump(mode="json")}
+
+
+def _ended(text: str) -> ReplyStream:
+    stream = ReplyStream()
+    stream.put(text)
+    stream.finish(Reply(text, 0, 0, 0.0, 0, "stop"))
+    return stream
 
 
 def _before(owner: str, conversation_id: int, parent: Message) -> list[dict[str, str]]:
