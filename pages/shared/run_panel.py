@@ -32,6 +32,7 @@ from pages.train.win_rate import win_rate_panel
 EVERY = "2s"
 PROVEN = (*SPECS, WIN_RATE)
 OPEN = "datasets.open"  # the dataset that the Datasets page shows next
+OPEN_BASE = "knowledge.open"  # the knowledge base that its page shows next
 
 
 def run_panel(run: Run) -> None:
@@ -164,7 +165,8 @@ def _use(run: Run, status: Status) -> None:
 
 def _open_base(run: Run) -> None:
     if st.button(t("Open the knowledge base"), type="primary", icon=":material/menu_book:", key="run.base"):
-        st.switch_page("pages/chat/knowledge.py", query_params={"base": run.spec()["base"]})
+        st.session_state[OPEN_BASE] = run.spec()["base"]
+        st.switch_page("pages/chat/knowledge.py")
 
 
 def _badge(status: Status) -> None:

@@ -57,7 +57,7 @@ def wait(run: Run, seconds: float = 120) -> str:
 
 
 def _begun(run: Run) -> None:
-    while not 0 < run.status().step:
+    while run.status().step == 0:
         assert run.status().state not in ENDED, run.log_tail()
         time.sleep(0.02)
 
