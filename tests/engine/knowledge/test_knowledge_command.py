@@ -119,6 +119,26 @@ def test_ready_made_passages_eval_and_calibrate(command, tmp_path):
     assert len(evaluation.list_evaluations(bases.get("图书馆").id)) == 3
 
 
+def test_ask(command, filled, tiny):
+    """The contract of `kb ask`; a model of random weights says nothing that passages support, and that is marked."""
+    told = command("ask", filled, "图书馆几点开门？", "--model", tiny, "--max-new-tokens", 8, "--seed", 1)
+    assert {"answer", "refused", "citations"} <= set(told) and not told["refused"] and told["answer"]
+    for citation in told["citations"]:
+        assert {"n", "document", "page", "quote", "score"} <= set(citation)
+    with pytest.raises(BadInput, match="max_new_tokens must be at least 1"):
+        command("ask", filled, "图书馆几点开门？", "--max-new-tokens", 0)
+
+
+def test_ask_refuses_without_a_model(command, filled):
+    """There is no model of this name: nobody asked it."""
+    told = command("ask", filled, "火星上最高的山叫什么？", "--model", "there-is-none")
+    assert (told["answer"], told["refused"], told["citations"]) == ("基于本地知识搜索没有找到答案", True, [])
+    told = command("ask", filled, "图书馆几点开门？", "--model", "there-is-none", "--threshold", 1)
+    assert told["refused"]
+    command("set", filled, "--no-answer", "不知道。")
+    assert command("ask", filled, "Who invented the steam engine?", "--limit", 2)["answer"] == "不知道。"
+
+
 def test_reindex(command, filled):
     before = command("show", filled)
     after = command("reindex", filled, "--size", 60, "--overlap", 0)
