@@ -1,13 +1,14 @@
 """`lora_store/<name>/`: PEFT's `adapter_config.json` and `adapter_model.safetensors`, with our `studio.json` beside them.
 
+An image adapter has PEFT's two files once a model of the pipeline, under `unet/`, `text_encoder/` and `text_encoder_2/`.
 Reads headers and JSON, moves and copies folders; never opens weights and never a pickle.
 """
 
 import contextlib
+import hashlib
 import shutil
 import tempfile
 import time
-import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.adapters.pickles import refuse_pickle
 from engine.errors import BadInput
 from engine.files import check_name, read_json, read_safetensors_header, sha256, write_json
 from engine.settings import settings
@@ -22,6 +24,9 @@ from engine.settings import settings
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 CARD = "studio.json"
+COVER = "cover.png"
+COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
+"""The models of a pipeline that an image adapter may have a part for; each part is a folder in PEFT's layout."""
 
 
 class Card(BaseModel):
@@ -40,7 +45,13 @@ class Card(BaseModel):
     dataset: str | None = None
     dataset_hash: str | None = None
     spec: dict[str, Any] = {}
+    """What it was trained with; of a merged adapter, the recipe: parents, weights, method."""
     metrics: dict[str, Any] = {}
+    family: str | None = None
+    """Of an image adapter: which make of model it fits, as `engine.adapters.formats.family` tells them apart."""
+    trigger_words: str = ""
+    metadata: dict[str, str] = {}
+    """What the file it was imported from said of itself (`ss_*`, `modelspec.*`)."""
 
 
 class Adapter(BaseModel):
@@ -55,9 +66,8 @@ class Adapter(BaseModel):
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits of its weights: changes when an adapter is trained anew under the same name."""
-        file = self.path / WEIGHTS
-        stat = file.stat()
-        return _fingerprint(file, stat.st_mtime_ns, stat.st_size)
+        of_parts = [_of_file(self.path / part / WEIGHTS) for part in parts(self.path)]
+        return of_parts[0] if len(of_parts) == 1 else hashlib.sha256("".join(of_parts).encode()).hexdigest()[:16]
 
 
 def list_adapters(kind: str | None = None) -> list[Adapter]:
@@ -87,7 +97,7 @@ def read_adapter(name: str, kind: str | None = None) -> Adapter:
         raise BadInput(
             "There is no adapter “{name}”: `python -m engine adapters list` shows those there are.", name=name
         )
-    card = _read_card(path)
+    card = read_card(path)
     if kind is not None and card.kind != kind:
         raise BadInput(
             "The adapter “{name}” is of kind {is_kind} and cannot be used here: choose one of kind {kind}.",
@@ -95,10 +105,14 @@ def read_adapter(name: str, kind: str | None = None) -> Adapter:
             is_kind=card.kind,
             kind=kind,
         )
-    if card.kind == "image":
-        return Adapter(name=name, path=path, card=card)
-    config = check_files(path, name)
-    return Adapter(name=name, path=path, card=card, rank=config.get("r"), alpha=config.get("lora_alpha"))
+    configs = [check_files(path / part, name) for part in parts(path)]
+    first = configs[0]
+    return Adapter(name=name, path=path, card=card, rank=first.get("r"), alpha=first.get("lora_alpha"))
+
+
+def parts(path: Path) -> list[str]:
+    """The folders below an adapter's in which PEFT's files lie: its own, as "", or those of the pipeline's models."""
+    return [part for part in COMPONENTS if (path / part).is_dir()] or [""]
 
 
 def check_files(path: Path, name: str) -> dict[str, Any]:
@@ -109,8 +123,9 @@ def check_files(path: Path, name: str) -> dict[str, Any]:
     """
     if not (path / WEIGHTS).is_file():
         for file in path.iterdir():
-            _refuse_pickle(file)
+            refuse_pickle(file)
         raise BadInput("“{name}” is no adapter: its folder has no {file}.", name=name, file=WEIGHTS)
+    refuse_pickle(path / WEIGHTS)
     try:
         config = read_json(path / CONFIG)
         if config["peft_type"] != "LORA":
@@ -149,10 +164,14 @@ def publishing(name: str) -> Iterator[Path]:
 
 
 def publish(name: str, weights: Path, card: Card) -> Adapter:
-    """Put the PEFT files of `weights` (a folder) in the store under `name`, with their card."""
+    """Put the PEFT files of `weights` (a folder, or one of an image adapter's layout) in the store, with their card."""
     with publishing(name) as folder:
-        for file in (CONFIG, WEIGHTS):
-            shutil.copyfile(weights / file, folder / file)
+        for part in parts(weights):
+            (folder / part).mkdir(exist_ok=True)
+            for file in (CONFIG, WEIGHTS):
+                shutil.copyfile(weights / part / file, folder / part / file)
+        if (weights / COVER).is_file():
+            shutil.copyfile(weights / COVER, folder / COVER)
         write_json(folder / CARD, card.model_copy(update={"created": time.time()}).model_dump())
     return read_adapter(name)
 
@@ -172,32 +191,6 @@ def add_metrics(name: str, fingerprint: str, **metrics: Any) -> None:
             write_json(adapter.path / CARD, card.model_dump())
 
 
-def import_adapter(source: Path, name: str) -> Adapter:
-    """Copy an adapter from elsewhere: a folder in PEFT's layout, the safetensors file inside one, or a zip of its files.
-
-    Raises:
-        BadInput: it is a pickle, no LoRA, or damaged; or the name is taken.
-    """
-    refuse_existing(name)
-    if not source.exists():
-        raise BadInput("There is no file or folder {path}.", path=source)
-    if zipfile.is_zipfile(source):
-        with tempfile.TemporaryDirectory(dir=settings().var) as folder:
-            _unpack(source, Path(folder))
-            return import_adapter(Path(folder), name)
-    if source.is_file() and source.suffix != ".safetensors":
-        _refuse_pickle(source)
-        raise BadInput(
-            "“{name}” is no adapter: give a folder in PEFT's layout, or the .safetensors file in one.", name=source.name
-        )
-    folder = source if source.is_dir() else source.parent
-    config = check_files(folder, source.name)
-    card = (
-        _read_card(folder) if (folder / CARD).exists() else Card(base_model=config.get("base_model_name_or_path") or "")
-    )
-    return publish(name, folder, card)
-
-
 def delete_adapter(name: str) -> None:
     """Remove an adapter from the store; conversations that used it keep their text."""
     path = settings().lora_store / check_name(name)
@@ -210,29 +203,23 @@ def delete_adapter(name: str) -> None:
     shutil.rmtree(grave)
 
 
-def _unpack(source: Path, folder: Path) -> None:
-    """The files of an adapter out of a zip, and no other: whatever else there is in it stays there."""
-    with zipfile.ZipFile(source) as zipped:
-        for file in {CONFIG, WEIGHTS, CARD} & set(zipped.namelist()):
-            with zipped.open(file) as there, (folder / file).open("wb") as here:
-                shutil.copyfileobj(there, here)
+def read_card(path: Path) -> Card:
+    """What `studio.json` in a folder says; an empty card if there is none.
 
-
-def _refuse_pickle(file: Path) -> None:
-    if file.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"):
-        raise BadInput(
-            "The weights in {file} are a pickle, which can run code when it is opened: convert them to safetensors first.",
-            file=file.name,
-        )
-
-
-def _read_card(path: Path) -> Card:
+    Raises:
+        BadInput: it cannot be read.
+    """
     try:
         return Card.model_validate(read_json(path / CARD))
     except FileNotFoundError:
         return Card()
     except ValueError as error:
         raise BadInput("The adapter “{name}” is damaged: its files cannot be read.", name=path.name) from error
+
+
+def _of_file(file: Path) -> str:
+    stat = file.stat()
+    return _fingerprint(file, stat.st_mtime_ns, stat.st_size)
 
 
 @lru_cache(maxsize=256)

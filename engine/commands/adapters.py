@@ -10,14 +10,23 @@ from engine.commands.output import add_command, add_group, say
 
 def add(commands) -> None:
     """Add the parsers."""
+    from engine.adapters.export import FORMATS
     from engine.training.evaluation_specs import EvaluateOptions
 
-    group = add_group(commands, "adapters", "list, show, import, evaluate, merge, promote, export and delete adapters")
+    group = add_group(
+        commands, "adapters", "list, show, import, evaluate, merge, fuse, promote, export and delete adapters"
+    )
     add_command(group, "list", list_, "list the adapters")
     add_command(group, "show", show, "show where an adapter comes from").add_argument("name", metavar="NAME")
-    importer = add_command(group, "import", import_, "copy an adapter from a folder in PEFT's layout into the store")
+    importer = add_command(
+        group, "import", import_, "copy an adapter into the store, from PEFT's, kohya's or diffusers' files"
+    )
     importer.add_argument(
-        "file", metavar="FILE", type=Path, help="the folder, the .safetensors file in it, or a zip of both files"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="a folder in PEFT's layout, the .safetensors file in it, a zip of its files, or a picture model's LoRA as "
+        ".safetensors with kohya's or diffusers' keys",
     )
     importer.add_argument("--name", required=True, metavar="NAME", help="its name in the store")
     add_command(group, "delete", delete, "delete an adapter").add_argument("name", metavar="NAME")
@@ -25,6 +34,7 @@ def add(commands) -> None:
     measure.add_argument("name", metavar="NAME")
     add_flags(measure, EvaluateOptions)
     measure.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+    _add_merge(group)
     fuser = add_command(group, "fuse", fuse, "merge an adapter into its base: a model that needs no adapter")
     fuser.add_argument("name", metavar="NAME")
     fuser.add_argument(
@@ -41,8 +51,52 @@ def add(commands) -> None:
         parser.add_argument("--by", default="command line", metavar="PERSON", help="who decides")
     exporter = add_command(group, "export", export, "write an adapter to a file, to hand on")
     exporter.add_argument("name", metavar="NAME")
-    exporter.add_argument("--format", choices=["peft"], default="peft", help="peft: a zip of PEFT's files")
+    exporter.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="peft: a zip of PEFT's files; kohya, for picture models: what A1111 and ComfyUI load; by default kohya for "
+        "picture models, else peft",
+    )
+    exporter.add_argument(
+        "--fold",
+        action="store_true",
+        help="multiply alpha / rank into the weights, for programs that do not look for alpha, such as old diffusers",
+    )
     exporter.add_argument("--out", required=True, metavar="FILE", type=Path, help="the file to make")
+
+
+def _add_merge(group) -> None:
+    from engine.adapters.merging.merge import DTYPES
+    from engine.adapters.merging.methods import DENSITY, METHODS
+
+    merger = add_command(group, "merge", merge, "make one adapter of several of the same base model")
+    merger.add_argument(
+        "adapters",
+        metavar="NAME:WEIGHT",
+        nargs="+",
+        help="an adapter and its weight, such as red:0.7; a negative one takes away, none is 1",
+    )
+    merger.add_argument("--name", required=True, metavar="NAME", help="the new adapter's name")
+    merger.add_argument(
+        "--method",
+        choices=list(METHODS),
+        default="cat",
+        help="cat is exact, its ranks add up; the others are approximate by nature and mostly keep the rank",
+    )
+    merger.add_argument("--rank", type=int, metavar="N", help="svd: rank of the result; the largest of the adapters'")
+    merger.add_argument(
+        "--density",
+        type=float,
+        metavar="SHARE",
+        help=f"ties, dare_*, magnitude_prune: share of the values that stay; {DENSITY} if not given",
+    )
+    merger.add_argument("--seed", type=int, metavar="N", help="dare_*: which values are drawn; 0 if not given")
+    merger.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help="of the new file: the smaller ones round, which the error shows",
+    )
 
 
 def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -69,7 +123,7 @@ def show(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def import_(arguments: argparse.Namespace) -> dict[str, Any]:
     """Copy one in."""
-    from engine.adapters.store import import_adapter
+    from engine.adapters.importing import import_adapter
 
     adapter = import_adapter(arguments.file, arguments.name)
     say(f"The adapter “{adapter.name}” is in the store.")
@@ -160,11 +214,45 @@ def demote(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def export(arguments: argparse.Namespace) -> dict[str, Any]:
     """Write one to a file."""
-    from engine.adapters.export import export_peft
+    from engine.adapters.export import export as export_
 
-    size = export_peft(arguments.name, arguments.out)
-    say(f"The adapter “{arguments.name}” is in {arguments.out}.")
-    return {"name": arguments.name, "format": arguments.format, "file": str(arguments.out), "bytes": size}
+    format, size = export_(arguments.name, arguments.out, arguments.format, arguments.fold)
+    say(f"The adapter “{arguments.name}” is in {arguments.out}, in the format {format}.")
+    return {"name": arguments.name, "format": format, "file": str(arguments.out), "bytes": size}
+
+
+def merge(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Make one of several, and say what that cost."""
+    from engine.adapters.merging.merge import describe
+    from engine.adapters.merging.merge import merge as merge_
+    from engine.adapters.merging.methods import Options
+    from engine.commands.bars import bar
+
+    options = Options(arguments.rank, arguments.density, arguments.seed)
+    weighted = [_weighted(word) for word in arguments.adapters]
+    with bar("merge", "layer") as progress:
+        merged = merge_(weighted, arguments.name, arguments.method, options, arguments.dtype, progress)
+    say(f"The adapter “{arguments.name}” is in the store. {merged.note}")
+    say(
+        f"Against the adapters together, a weight differs by {merged.max_error:.2g} at most; {merged.energy:.2%} of the"
+    )
+    say("energy is kept. Layers that differ most:")
+    for layer in sorted(merged.layers, key=lambda layer: layer.energy)[:5]:
+        say(f"  {layer.layer:60} error {layer.max_error:9.2g} of {layer.largest:8.2g}, energy {layer.energy:7.2%}")
+    return describe(merged)
+
+
+def _weighted(word: str) -> tuple[str, float]:
+    """`red:0.7` as a name and a weight."""
+    from engine.errors import BadInput
+
+    name, _, weight = word.partition(":")
+    try:
+        return name, float(weight) if weight else 1.0
+    except ValueError as error:
+        raise BadInput(
+            "“{word}” is no adapter with a weight: write NAME:WEIGHT, such as red:0.7.", word=word
+        ) from error
 
 
 def _number(value: float | None) -> str:
@@ -173,5 +261,4 @@ def _number(value: float | None) -> str:
 
 def _document(adapter) -> dict[str, Any]:
     described = {"name": adapter.name, "rank": adapter.rank, "alpha": adapter.alpha}
-    fingerprint = adapter.fingerprint if adapter.card.kind != "image" else None
-    return {**described, "fingerprint": fingerprint, **adapter.card.model_dump(), "path": str(adapter.path)}
+    return {**described, "fingerprint": adapter.fingerprint, **adapter.card.model_dump(), "path": str(adapter.path)}

@@ -5,7 +5,8 @@ import zipfile
 import pytest
 
 from engine.adapters.export import export_peft
-from engine.adapters.store import import_adapter, read_adapter
+from engine.adapters.importing import import_adapter
+from engine.adapters.store import read_adapter
 from engine.errors import BadInput
 
 
