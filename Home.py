@@ -25,6 +25,9 @@ def sections() -> dict[str, list[st.Page]]:
         t("Talk"): [
             st.Page("pages/chat/chat.py", title=t("Chat"), icon=":material/forum:", url_path="chat"),
             st.Page(
+                "pages/chat/knowledge.py", title=t("Knowledge"), icon=":material/menu_book:", url_path="knowledge"
+            ),
+            st.Page(
                 "pages/chat/feedback.py", title=t("Feedback"), icon=":material/thumbs_up_down:", url_path="feedback"
             ),
         ],

@@ -16,17 +16,26 @@ def current_conversation() -> Conversation:
     asked = st.query_params.get("c", "")
     if asked.isdigit():
         try:
-            return conversations.get(person(), int(asked))
+            conversation = conversations.get(person(), int(asked))
         except BadInput:
             st.query_params.pop("c")  # deleted, or somebody else's
-    mine = conversations.find(person())
+        else:
+            if conversations.KNOWLEDGE in conversation.settings:
+                st.switch_page("pages/chat/knowledge.py", query_params={"c": asked})
+            return conversation
+    mine = conversations.find(person(), knowledge=False)
     conversation = mine[0] if mine else conversations.create(person())
     _open(conversation)
     return conversation
 
 
-def conversation_list(current: Conversation) -> None:
-    """The list; choosing one changes the address."""
+def conversation_list(current: Conversation, knowledge: bool = False) -> None:
+    """The list; choosing one changes the address.
+
+    Args:
+        current: the one on the page.
+        knowledge: list those about knowledge bases instead of the others.
+    """
     with st.sidebar:
         st.button(
             t("New conversation"),
@@ -34,12 +43,12 @@ def conversation_list(current: Conversation) -> None:
             key="chat.new",
             width="stretch",
             on_click=_begin,
-            args=(current.settings,),
+            args=(current.settings, knowledge),
         )
         words = st.text_input(
             t("Search"), key="chat.search", placeholder=t("Search conversations"), label_visibility="collapsed"
         )
-        for conversation in conversations.find(person(), words)[:SHOWN]:
+        for conversation in conversations.find(person(), words, knowledge)[:SHOWN]:
             _entry(conversation, conversation.id == current.id)
 
 
@@ -71,10 +80,12 @@ def _entry(conversation: Conversation, is_current: bool) -> None:
         )
 
 
-def _begin(settings: dict) -> None:
+def _begin(settings: dict, knowledge: bool) -> None:
     """A new conversation with the settings of the current one; an empty one is used again."""
-    newest = conversations.find(person())[:1]
+    newest = conversations.find(person(), knowledge=knowledge)[:1]
     if newest and newest[0].leaf_id is None:
+        if knowledge:  # an empty one may be about other bases
+            conversations.save_settings(person(), newest[0].id, settings)
         _open(newest[0])
     else:
         _open(conversations.create(person(), settings=settings))
