@@ -17,6 +17,7 @@ from engine.training.lora_spec import LoraSpec
 from engine.training.pinning import pinned
 from engine.training.preference_data import Frozen
 from engine.training.rlhf_specs import RlhfSpec
+from engine.training.trainer.attention import use_cpu_attention
 from engine.training.trainer.placement import training_placement
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -33,6 +34,8 @@ def load_trainable(spec: LoraSpec, args: Any, scores: bool = False) -> tuple[Any
     """
     torch.manual_seed(spec.seed)  # LoRA's A is random, and so is a new head
     model: Any = load_model(spec.model, training_placement(spec, args), spec.attention, scores)
+    if spec.attention == "auto" and args.bf16:
+        use_cpu_attention(model)
     fresh = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,  # pyright: ignore[reportArgumentType]  (a fraction works as well)

@@ -77,6 +77,8 @@ def use_cpu_head(model: PreTrainedModel) -> None:
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **more: Any) -> Any:
         if not fused_lm_head:
             return theirs(*args, **more) if labels is None else theirs(*args, labels=labels, **more)
+        if _pads_on_the_right(more.get("attention_mask")):
+            more["attention_mask"] = None
         hidden = self.base_model(*args, **{**more, "use_cache": False}).last_hidden_state[:, :-1]
         mask = labels[:, 1:] != -100
         weight = self.get_output_embeddings().weight
@@ -93,3 +95,8 @@ def use_cpu_head(model: PreTrainedModel) -> None:
         )
 
     model.forward = types.MethodType(forward, model)
+
+
+def _pads_on_the_right(mask: torch.Tensor | None) -> bool:
+    """Whether the mask may go: no token looks to its right, padding is never scored, and attention is faster without it."""
+    return mask is not None and mask.dim() == 2 and bool(mask[:, 0].all())
