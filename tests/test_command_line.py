@@ -30,8 +30,9 @@ def test_doctor(studio, starter):
     code, document, _ = studio("doctor", "--json")
     assert code == 0
     assert {"versions", "devices", "starters", "writable"} <= set(document)
+    assert {"chromadb", "sentence-transformers"} <= set(document["versions"])
     assert set(document["starters"]) == {"chat", "embedding", "image"}
-    assert document["starters"]["chat"] is True
+    assert document["starters"]["chat"] is document["starters"]["embedding"] is True
     assert document["devices"][-1]["name"] == "cpu"
     assert all(document["writable"].values())
 
