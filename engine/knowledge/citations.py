@@ -230,7 +230,7 @@ def _with_added(text: str, added: list[int]) -> list[str | Mark]:
     if body.endswith(("```", "~~~")):  # text after a fence would undo it
         return [f"{body}\n\n", *marks, tail]
     if body.startswith("|") and body.endswith("|"):  # the last cell of a row
-        return [f"{body[:-1]} ", *marks, f" |{tail}"]
+        return [f"{body[:-1].rstrip()} ", *marks, f" |{tail}"]
     return [f"{body} ", *marks, tail]
 
 

@@ -14,7 +14,7 @@ _WORD = r"(?:passages?|sources?|documents?|docs?|refs?|references?|citations?|�
 _JOIN = r"(?:[,，、;；&+/\-–—]|and|to|和|与|及|至)?"
 _NOTE = r"(?:[段页条号篇]|[,，:：†|(（][^\[\]【】［］\n]{0,60})?"
 _MARKER = re.compile(
-    rf"\\?[\[［【〔〖]{_GAP}{_WORD}\.?{_GAP}\d+(?:{_GAP}{_JOIN}{_GAP}{_WORD}{_GAP}\d+){{0,20}}{_GAP}{_NOTE}{_GAP}[\]］】〕〗]",
+    rf"\\?[\[［【〔〖]{{1,2}}{_GAP}{_WORD}\.?{_GAP}\d+(?:{_GAP}{_JOIN}{_GAP}{_WORD}{_GAP}\d+){{0,20}}{_GAP}{_NOTE}{_GAP}[\]］】〕〗]{{1,2}}",
     re.IGNORECASE,
 )
 _NUMBERS = re.compile(r"(\d+)(?:\s*[-–—至]\s*(\d+))?")

@@ -33,13 +33,16 @@ class Quotation:
 
 def sentences(text: str) -> list[str]:
     """The sentences in their order; each keeps the blanks after it."""
-    quoted = quotations(text)
+    whole = [(quoted.start, quoted.end) for quoted in quotations(text)]
+    marks = {marker.start: marker.end for marker in markers(text)}
+    whole = sorted([*whole, *((start + 1, end - 1) for start, end in marks.items())])
     cuts: list[int] = []
     for start, end, code in _lines(text):
         if not code:
-            cuts += [place for place in _ends(text, start, end) if not _within(quoted, place)]
-        if not _within(quoted, end) and (code or not _WRAPPED.match(text, end - 1)):
+            cuts += [place for place in _ends(text, start, end, marks) if not _within(whole, place)]
+        if not _within(whole, end) and (code or not _WRAPPED.match(text, end - 1)):
             cuts.append(end)
+    cuts = sorted(set(cuts))
     pieces = [text[first:last] for first, last in zip([0, *cuts], [*cuts, len(text)], strict=True) if first < last]
     return _joined(pieces)
 
@@ -95,28 +98,27 @@ def _lines(text: str) -> list[tuple[int, int, bool]]:
     return found
 
 
-def _ends(text: str, start: int, end: int) -> list[int]:
+def _ends(text: str, start: int, end: int, marks: dict[int, int]) -> list[int]:
     """Where sentences end in a line: after the stop, the citations that follow it and the blanks."""
-    line = text[start:end]
-    marks = {marker.start: marker.end for marker in markers(line)}
     places: list[int] = []
-    for stop in _END.finditer(line):
-        place = _after_blanks(line, stop.end())
-        while place in marks:
-            place = _after_blanks(line, marks[place])
-        places.append(start + place)
+    for stop in _END.finditer(text[start:end]):
+        place = _after_blanks(text, start + stop.end(), end)
+        while place in marks and marks[place] <= end:
+            place = _after_blanks(text, marks[place], end)
+        places.append(place)
     return places
 
 
-def _after_blanks(text: str, place: int) -> int:
-    while place < len(text) and text[place].isspace():
+def _after_blanks(text: str, place: int, end: int) -> int:
+    while place < end and text[place].isspace():
         place += 1
     return place
 
 
-def _within(quoted: list[Quotation], place: int) -> bool:
-    before = bisect_right(quoted, place, key=lambda each: each.start) - 1
-    return before >= 0 and quoted[before].start <= place <= quoted[before].end
+def _within(whole: list[tuple[int, int]], place: int) -> bool:
+    """Whether a place lies within one of the stretches, or at its edge; quotations and marks may overlap, but not by more."""
+    before = bisect_right(whole, place, key=lambda each: each[0])
+    return any(place <= end for _, end in whole[max(0, before - 3) : before])
 
 
 def _joined(pieces: list[str]) -> list[str]:
