@@ -6,7 +6,7 @@ unit, a "not" too many or too few. It does not understand: words of one passage 
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -25,6 +25,9 @@ _FUNCTION = re.compile(
     "[的了是在和与及也都就而并被把其该这那之所由于为或等要个只您我你它他她们]|可以|因此|根据|以及|通过|进行|能够|需要"
 )
 """Chinese words that only join: a pair of characters across them would be new in every rewording."""
+
+_NEAR = 0.25
+"""Share of a sentence's words that another one must have to speak of the same."""
 
 _WEAK_WORDS = "should must may might shall just very more most only really actually"
 _WEAK = frozenset(_WEAK_WORDS.split())
@@ -48,6 +51,7 @@ _WORDS: dict[str, int] = {
     **{word: value * 10 for value, word in enumerate(_TENS.split(), 2)},
 }
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_NAMED = re.compile(r"\b([a-z]{2,})[\s-](\d+)\b(?![.,]\d)")
 _CHINESE_NUMBER = re.compile(
     "[零〇一二两三四五六七八九十百千万亿]*[〇二两三四五六七八九百亿][零〇一二两三四五六七八九十百千万亿]*"
 )
@@ -78,6 +82,11 @@ class Claim:
     def numbers(self) -> frozenset[tuple[str, str]]:
         """Its numbers, each with the word after it."""
         return _numbers(self.text)
+
+    @cached_property
+    def named(self) -> frozenset[tuple[str, str]]:
+        """Words with the number after them, as in `zorvex 9`."""
+        return frozenset((word, number) for word, number in _NAMED.findall(self.text))
 
     @property
     def verdict(self) -> bool:
@@ -112,7 +121,7 @@ class Source:
         self.text = text
         self.sentences = [(each, claim(each)) for each in sentences(text)]
         whole = claim(f"{text}\n{names}")
-        self.words, self.numbers = whole.words, whole.numbers
+        self.words, self.named = whole.words, whole.named
         parts = (claim(part) for own, _ in self.sentences for part in _CLAUSES.split(own) if part.strip())
         self.clauses = [part for part in parts if not part.empty]
 
@@ -235,11 +244,19 @@ def _chinese(number: str) -> str:
 
 
 def _numbers_hold(said: Claim, sources: list[Source]) -> bool:
-    known = frozenset().union(*(source.numbers for source in sources))
-    values, units = {value for value, _ in known}, {unit for _, unit in known}
-    return all(
-        value in values and (not unit or (value, unit) in known or unit not in units) for value, unit in said.numbers
-    )
+    """Each number must stand in a sentence that speaks of the same, with the same unit; or follow the same name somewhere."""
+    own = [each for source in sources for _, each in source.sentences]
+    near = [each for each in own if not each.words or len(said.words & each.words) >= _NEAR * len(said.words)]
+    found = frozenset[tuple[str, str]]().union(*(each.numbers for each in near))
+    named = frozenset[tuple[str, str]]().union(*(source.named for source in sources))
+    values, units = {value for value, _ in found}, {unit for _, unit in found}
+    unnamed = said.numbers if not said.named else frozenset(_numbers(_NAMED.sub(_unless(named), said.text)))
+    return all(value in values and (not unit or (value, unit) in found or unit not in units) for value, unit in unnamed)
+
+
+def _unless(known: frozenset[tuple[str, str]]) -> Callable[[re.Match[str]], str]:
+    """Takes names with a number, such as `zorvex 9`, out of a text if they are known."""
+    return lambda each: " " if (each[1], each[2]) in known else each.group()
 
 
 def _negation_holds(said: Claim, sources: list[Source]) -> bool:
