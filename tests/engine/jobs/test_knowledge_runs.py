@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import BadInput
 from engine.jobs import local
-from engine.knowledge import bases, documents, passages, retrieval
+from engine.knowledge import bases, database, documents, passages, retrieval
 from engine.knowledge.bases import Base
 from engine.knowledge.ingest import ingest
 from engine.knowledge.specs import IngestSpec, ReindexSpec
@@ -73,6 +73,14 @@ def _whole(base: Base) -> int:
     return len(found)
 
 
+def _wait_for(table: str, base: Base, run: Run) -> None:
+    """Until something is in a table: `unsettled` has vectors that go into the index before their passages are in the base."""
+    while run.status().state not in ENDED:
+        with database.reading(base.id) as db:
+            if db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]:
+                return
+
+
 def _ids(base: Base) -> set[int]:
     return {
         passage.id
@@ -132,11 +140,15 @@ def test_killed_at_random_moments(base, files, proof):
     assert wait(run) == "finished", run.log_tail()
     whole = time.monotonic() - began
     left = []
-    for _ in range(KILLS):
+    for number in range(KILLS):
         for document in documents.list_documents(base.id):
             documents.delete_document(base.id, document.id)
         run = local.start_knowledge(IngestSpec(base=base.id, files=files))
-        time.sleep(moment.uniform(0.1, 1) * whole)
+        if number % 3 == 1:  # at any moment, which mostly is while it embeds; the others while it writes
+            time.sleep(moment.uniform(0.1, 1) * whole)
+        else:
+            _wait_for("unsettled" if number % 3 else "documents", base, run)
+            time.sleep(moment.uniform(0, 0.1))
         process = run.status().process
         if process and run.is_alive():
             os.kill(process[0], signal.SIGKILL)
