@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.adapters.formats import diffusers, kohya
 from engine.adapters.formats.metadata import header
-from engine.adapters.lora import Layer, read_lora
+from engine.adapters.lora import Layer, read_lora, save
 from engine.adapters.store import CARD, CONFIG, COVER, WEIGHTS, check_files, parts, read_adapter
 from engine.errors import BadInput
 from engine.files import refuse_file
@@ -81,8 +81,6 @@ def export_peft(name: str, out: Path) -> int:
 
 
 def _export_image(name: str, out: Path, format: str, fold: bool) -> int:
-    from safetensors.torch import save_file
-
     adapter = read_adapter(name)
     lora = read_lora(adapter)
     if fold:
@@ -96,7 +94,7 @@ def _export_image(name: str, out: Path, format: str, fold: bool) -> int:
     else:
         tensors, alphas = diffusers.write(lora)
         metadata |= alphas
-    return _whole(out, lambda temporary: save_file(tensors, temporary, metadata={"format": "pt", **metadata}))
+    return _whole(out, lambda temporary: save(tensors, temporary, metadata))
 
 
 def _folded(layer: Layer) -> Layer:

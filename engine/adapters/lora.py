@@ -4,6 +4,7 @@ Only what is exactly that is read. DoRA, biases and the like are refused, becaus
 would lose the rest without a word.
 """
 
+import json
 import math
 import re
 from collections import Counter
@@ -154,15 +155,34 @@ def write_part(folder: Path, part: Part, config: dict[str, Any], header: dict[st
         config: PEFT's settings to keep; those that tell ranks, alphas and modules are set here.
         header: goes into the safetensors file's header.
     """
-    from safetensors.torch import save_file
-
     folder.mkdir(exist_ok=True)
     tensors = {}
     for path, layer in part.items():
         tensors[f"base_model.model.{path}.lora_A.weight"] = layer.a.contiguous()
         tensors[f"base_model.model.{path}.lora_B.weight"] = layer.b.contiguous()
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt", **header})
+    save(tensors, folder / WEIGHTS, header)
     write_json(folder / CONFIG, {"peft_type": "LORA", **config, **settings_of(part)})
+
+
+def save(tensors: "dict[str, torch.Tensor]", file: Path, header: dict[str, str]) -> None:
+    """Write a safetensors file that is the same, byte for byte, whenever its content is.
+
+    Args:
+        tensors: by name.
+        file: to write.
+        header: what the file says of itself; the library writes it in an order of chance, which would make another
+            fingerprint each time.
+    """
+    from safetensors.torch import save_file
+
+    save_file(tensors, file, metadata={"format": "pt", **header})
+    with file.open("rb+") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        written = json.loads(opened.read(length))
+        ordered = json.dumps(written, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        if len(ordered) <= length:
+            opened.seek(8)
+            opened.write(ordered.ljust(length))
 
 
 def settings_of(part: Part, anchor: str = "^") -> dict[str, Any]:

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from engine.adapters.store import Card
 from engine.files import write_json
 from engine.runs import create_run, list_runs
 from engine.runs.notes import Notes, read_notes, write_notes
 from engine.training.comparing import differing, names
 from engine.training.specs import SftSpec
+from tests.engine.blind.helpers import make_adapter
 from tests.pages.opening import open_page
 
 HOSTILE = "<b>bold</b> **strong** ![p](http://a/x.png)"
@@ -81,13 +81,11 @@ def test_runs_that_are_gone_or_are_no_training_are_left_out_with_a_word():
     assert not _open(compare="").exception
 
 
-def test_the_card_of_the_adapter_adds_its_numbers_if_this_run_made_it(studio_home):
+def test_the_card_of_the_adapter_adds_its_numbers_if_this_run_made_it():
     one, two = _run("one"), _run("two")
     for run, of in ((one, one.id), (two, "20200101-000000-sft-0000")):
-        folder = studio_home / "lora_store" / (run.status().adapter or "")
-        folder.mkdir(parents=True)
-        card = Card(kind="image", run=of, metrics={"perplexity": 3.5, "eval_loss": 0.25, "note": "x"})
-        write_json(folder / "studio.json", card.model_dump())
+        metrics = {"perplexity": 3.5, "eval_loss": 0.25, "note": "x"}
+        make_adapter(run.status().adapter or "", run=of, metrics=metrics)
     figures = _open(compare=f"{one.id},{two.id}").dataframe[1].value
     assert figures["perplexity"].tolist()[0] == 3.5 and figures["perplexity"].isna().tolist() == [False, True]
     assert figures["Evaluation loss"].tolist() == [0.25, 0.5]

@@ -124,6 +124,8 @@ def _merge(
 
 def _layer(pair: Pair, dtype: "torch.dtype") -> Layer:
     a, b = (side.to(dtype).contiguous() for side in pair)
+    if not (bool(a.isfinite().all()) and bool(b.isfinite().all())):
+        raise BadInput("The weights get too large for {dtype}: choose float32.", dtype=str(dtype).removeprefix("torch."))
     return Layer(a, b, float(a.shape[0]))  # alpha is the rank: weights and scales are in b
 
 
