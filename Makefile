@@ -34,6 +34,8 @@ benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.compare_runs
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.dpo
+	$(BIN)/python -m benchmarks.knowledge_speed
+	$(BIN)/python -m benchmarks.knowledge_quality
 
 pictures: setup .venv/ready-dev
 	@sh tests/install_chromium.sh

@@ -38,7 +38,8 @@ def _add_bases(group) -> None:
     )
     parser.add_argument("--description", default="", help="what is in it")
     add_flags(parser, Splitter)
-    add_command(group, "list", list_, "list the knowledge bases")
+    parser = add_command(group, "list", list_, "list the knowledge bases")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only this one")
     for name, function, help_ in (
         ("show", show, "show what a knowledge base is and holds"),
         ("delete", delete, "delete a knowledge base with all its documents"),
@@ -111,7 +112,7 @@ def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """All bases, newest first."""
     from engine.knowledge import bases
 
-    found = bases.list_bases()
+    found = [bases.get(arguments.name)] if arguments.name else bases.list_bases()
     for base in found:
         say(f"{base.id}  {base.name}  {base.documents} documents  {base.passages} passages")
     if not found:

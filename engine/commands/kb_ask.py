@@ -1,6 +1,7 @@
 """`kb ask | search | eval | calibrate`: what a knowledge base answers and finds, and how well."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from engine.commands.bars import bar
 from engine.commands.output import add_command, say
 
 _DRAWN = 200
+_FEW = 20
 
 
 def add(group) -> None:
@@ -48,6 +50,11 @@ def add(group) -> None:
         help="share of the questions with an answer that may be refused (default: 0.05)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the drawing (default: 0)")
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        help="a chat model that writes the drawn questions; by default they are parts of sentences",
+    )
 
 
 def _add_question(parser: argparse.ArgumentParser) -> None:
@@ -133,14 +140,17 @@ def calibrate(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.file:
         questions, source = evaluation.read_questions(arguments.file), arguments.file.name
     else:
-        questions = evaluation.draw_questions(base.id, _DRAWN, arguments.seed)
-        source = f"{len(questions)} questions drawn with seed {arguments.seed}"
+        ask = _asking(arguments.model) if arguments.model else None
+        questions = evaluation.draw_questions(base.id, _DRAWN, arguments.seed, ask=ask)
+        source = f"drawn with seed {arguments.seed}" + (f" by {arguments.model}" if ask else "")
     with bar("calibrate", "question") as progress:
         done = evaluation.evaluate(base.id, questions, progress, source)
     threshold = evaluation.calibrate(done, arguments.false_refusals)
     bases.change(base.id, threshold=threshold)
     refused = evaluation.refused_at(done, threshold)
     say(f"The threshold of “{base.name}” is {threshold:.3f} now; it was {base.effective_threshold:.3f}.")
+    if done.answerable < _FEW:
+        say(f"Only {done.answerable} of the questions have an answer in it: more of them would make it surer.")
     if refused is not None:
         say(f"It refuses {refused:.0%} of the questions that have no answer in it.")
     return {
@@ -152,6 +162,15 @@ def calibrate(arguments: argparse.Namespace) -> dict[str, Any]:
         "refused": refused,
         **{key: value for key, value in done.figures().items() if key in ("questions", "answerable", "refusal_auroc")},
     }
+
+
+def _asking(model: str) -> Callable[[str], str]:
+    """What asks a chat model one thing, and returns what it says."""
+    from engine.chat.local import LocalBackend
+    from engine.models.request import Sampling
+
+    backend, sampling = LocalBackend(model), Sampling(max_new_tokens=64, temperature=0)
+    return lambda prompt: backend.stream([{"role": "user", "content": prompt}], sampling).wait().text
 
 
 def _bases(arguments: argparse.Namespace) -> list[str]:

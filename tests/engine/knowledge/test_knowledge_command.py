@@ -56,6 +56,9 @@ def test_life_of_a_base(command):
     made = command("create", "图书馆", "--description", "规章", "--size", 300, "--overlap", 20)
     assert (made["name"], made["embedding"], made["splitter"]) == ("图书馆", None, {"size": 300, "overlap": 20})
     assert (settings().knowledge_bases / made["id"]).is_dir()
+    command("create", "second")
+    assert command("list", "图书馆") == [made] and len(command("list")) == 2
+    command("delete", "second")
     assert command("list") == [command("show", "图书馆")] == [command("show", made["id"])] == [made]
     assert command("rename", "图书馆", "新馆")["id"] == made["id"]
     assert command("set", "新馆", "--threshold", 0.4, "--no-answer", "不知道")["effective_threshold"] == 0.4
@@ -117,6 +120,11 @@ def test_ready_made_passages_eval_and_calibrate(command, tmp_path):
     drawn = command("calibrate", "图书馆", "--false-refusals", 0.1, "--seed", 1)
     assert drawn["questions"] == 2
     assert len(evaluation.list_evaluations(bases.get("图书馆").id)) == 3
+
+
+def test_a_chat_model_may_write_the_questions(command, filled, starter):
+    assert command("calibrate", filled, "--model", starter)["questions"] == 2
+    assert evaluation.list_evaluations(bases.get(filled).id)[0].source == "drawn with seed 0 by starter"
 
 
 def test_ask(command, filled, tiny):
