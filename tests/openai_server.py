@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        words = WORDS * 200 if body["model"] == "endless" else WORDS
+        words = self.server.words * (200 if body["model"] == "endless" else 1)
         try:
             for word in words:
                 self._event({"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
@@ -63,6 +63,7 @@ class OpenAIServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str | None, dict]] = []
         self.sent = 0
+        self.words = WORDS  # of every reply
         self.left = False
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
