@@ -13,7 +13,9 @@ _CODE = re.compile(
 )
 _LINKS = re.compile(r"!(?=\[)|\](?=\s*[(\[:])|<(?=[a-zA-Z][a-zA-Z+.-]*:)")
 # what looks like code here may be none for the browser's Markdown: a link or a picture needs one of these
-_IN_CODE = re.compile(r"\](?=\(\s*+<?[^)\s]{0,64}(?:[:&\\]|//))|(?:(?<=\n)|^)[ \t>*+\-0-9.)]*\[(?:[^\[\]\\]|\\.)*\](?=:)")
+_IN_CODE = re.compile(
+    r"\](?=\(\s*+<?[^)\s]{0,64}(?:[:&\\]|//))|(?:(?<=\n)|^)[ \t>*+\-0-9.)]*\[(?:[^\[\]\\]|\\.)*\](?=:)"
+)
 _BARE = re.compile(r"(?i)\b((?:https?|ftp):)(?=//)|\b(www)(?=\.)")
 
 
