@@ -20,6 +20,7 @@ COMMAND_LINE_ONLY = {
     "Run {run} is {state}: {reason}",
     "The prompt is empty: write what was asked.",
     "The question is empty: write something to ask.",
+    "Say what to change: --description, --threshold, --no-answer or --reranker.",
     "“{date}” is not a date: write it as 2026-11-30.",
 }
 

@@ -53,6 +53,11 @@ def _add_bases(group) -> None:
     parser.add_argument("--description", help="what is in it")
     parser.add_argument("--threshold", type=float, help="least score, 0 to 1, of a passage that may answer")
     parser.add_argument("--no-answer", metavar="TEXT", help="what is said when nothing reaches it")
+    parser.add_argument(
+        "--reranker",
+        metavar="M",
+        help="a cross-encoder, by folder or hub id, that orders what was found anew; “” for none",
+    )
     parser = add_command(group, "reindex", reindex, "give a knowledge base another embedding model, or split it anew")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--embedding", metavar="M", help="by default the one it has")
@@ -142,10 +147,12 @@ def set_(arguments: argparse.Namespace) -> dict[str, Any]:
     from engine.knowledge import bases
 
     base = bases.get(arguments.name)
-    names = ("description", "threshold", "no_answer")
+    names = ("description", "threshold", "no_answer", "reranker")
     values = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if not values:
-        raise BadInput("Say what to change: --description, --threshold or --no-answer.")
+        raise BadInput("Say what to change: --description, --threshold, --no-answer or --reranker.")
+    if "reranker" in values:
+        values["reranker"] = values["reranker"] or None
     return _told(bases.change(base.id, **values))
 
 

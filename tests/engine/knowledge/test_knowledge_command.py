@@ -62,6 +62,8 @@ def test_life_of_a_base(command):
     assert command("list") == [command("show", "图书馆")] == [command("show", made["id"])] == [made]
     assert command("rename", "图书馆", "新馆")["id"] == made["id"]
     assert command("set", "新馆", "--threshold", 0.4, "--no-answer", "不知道")["effective_threshold"] == 0.4
+    assert command("set", "新馆", "--reranker", "some/encoder")["reranker"] == "some/encoder"
+    assert command("set", "新馆", "--reranker", "")["reranker"] is None
     assert command("delete", "新馆") == {"id": made["id"], "name": "新馆", "deleted": True}
     assert command("list") == [] and not (settings().knowledge_bases / made["id"]).exists()
 
