@@ -107,7 +107,10 @@ def read_adapter(name: str, kind: str | None = None) -> Adapter:
         )
     configs = [check_files(path / part, name) for part in parts(path)]
     first = configs[0]
-    return Adapter(name=name, path=path, card=card, rank=first.get("r"), alpha=first.get("lora_alpha"))
+    try:
+        return Adapter(name=name, path=path, card=card, rank=first.get("r"), alpha=first.get("lora_alpha"))
+    except ValueError as error:  # they are no numbers
+        raise BadInput("The adapter “{name}” is damaged: its files cannot be read.", name=name) from error
 
 
 def parts(path: Path) -> list[str]:

@@ -125,7 +125,9 @@ def _merge(
 def _layer(pair: Pair, dtype: "torch.dtype") -> Layer:
     a, b = (side.to(dtype).contiguous() for side in pair)
     if not (bool(a.isfinite().all()) and bool(b.isfinite().all())):
-        raise BadInput("The weights get too large for {dtype}: choose float32.", dtype=str(dtype).removeprefix("torch."))
+        raise BadInput(
+            "The weights get too large for {dtype}: choose float32.", dtype=str(dtype).removeprefix("torch.")
+        )
     return Layer(a, b, float(a.shape[0]))  # alpha is the rank: weights and scales are in b
 
 
@@ -164,12 +166,12 @@ def _header(adapters: list[Adapter], recipe: dict[str, Any]) -> dict[str, str]:
 
 def _card(adapters: list[Adapter], recipe: dict[str, Any], figures: dict[str, float]) -> Card:
     first = adapters[0].card
-    same = all(adapter.card.base_model == first.base_model for adapter in adapters)
+    fingerprints = {adapter.card.base_fingerprint for adapter in adapters}
     words = [adapter.card.trigger_words for adapter in adapters if adapter.card.trigger_words]
     return Card(
         kind=first.kind,
         base_model=first.base_model,
-        base_fingerprint=first.base_fingerprint if same else None,
+        base_fingerprint=first.base_fingerprint if len(fingerprints) == 1 else None,
         method="merge",
         created=time.time(),
         spec=recipe,

@@ -56,7 +56,9 @@ def test_the_merged_adapter_gives_the_logits_of_the_live_combination(studio, tin
 def test_the_recipe_stands_in_the_header_and_on_the_card(studio, tiny, make_adapter):
     parents = [make_adapter("red", tiny, seed=1), make_adapter("blue", tiny, seed=2)]
     options = ("--density", 0.4, "--seed", 9)
-    code, said, errors = studio("adapters", "merge", "red", "blue:0.5", "--method", "dare_ties", "--name", "b", *options)
+    code, said, errors = studio(
+        "adapters", "merge", "red", "blue:0.5", "--method", "dare_ties", "--name", "b", *options
+    )
     assert code == 0 and "Approximate by nature" in said and "of the" in said, errors
     merged = read_adapter("b", kind="chat")
     recipe = {
@@ -78,8 +80,6 @@ def test_the_recipe_stands_in_the_header_and_on_the_card(studio, tiny, make_adap
     assert set(card.metrics) == {"max_error", "energy"}
 
 
-def test_words_that_are_no_weights_are_one_sentence(studio, tiny, make_adapter):
-    make_adapter("red", tiny)
-    for words in (["red:much"], ["gone:1"], ["red:1", "red:2"]):
-        code, _, errors = studio("adapters", "merge", *words, "--name", "both")
-        assert (code, len(errors.strip().splitlines())) == (2, 1), errors
+def test_words_that_are_no_weights_are_one_sentence(studio):
+    code, _, errors = studio("adapters", "merge", "red:much", "--name", "both")
+    assert (code, len(errors.strip().splitlines())) == (2, 1) and "NAME:WEIGHT" in errors

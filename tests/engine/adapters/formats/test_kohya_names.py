@@ -5,6 +5,7 @@ layers and 1×1 convolutions below `Transformer2DModel`; with `conv_dim` also th
 """
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -13,11 +14,11 @@ from engine.adapters.formats import kohya
 from engine.adapters.formats.names import from_kohya, to_kohya
 from engine.adapters.lora import Layer, Lora
 
-SD15 = {
+SD15: dict[str, Any] = {
     "cross_attention_dim": 768,
     "attention_head_dim": 8,
 }
-SDXL = {
+SDXL: dict[str, Any] = {
     "block_out_channels": (320, 640, 1280),
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
     "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
@@ -87,8 +88,15 @@ def _encoder(prefix: str, depth: int) -> set[str]:
 
 def golden_sd15() -> set[str]:
     """192 of the UNet and 72 of the text encoder, as sd-scripts reports them."""
-    down = {name for level in (0, 1, 2) for at in (0, 1) for name in _transformer(f"down_blocks_{level}_attentions_{at}", 1)}
-    up = {name for level in (1, 2, 3) for at in (0, 1, 2) for name in _transformer(f"up_blocks_{level}_attentions_{at}", 1)}
+    down = {
+        name for level in (0, 1, 2) for at in (0, 1) for name in _transformer(f"down_blocks_{level}_attentions_{at}", 1)
+    }
+    up = {
+        name
+        for level in (1, 2, 3)
+        for at in (0, 1, 2)
+        for name in _transformer(f"up_blocks_{level}_attentions_{at}", 1)
+    }
     unet = down | up | _transformer("mid_block_attentions_0", 1)
     assert len(unet) == 192
     return {f"lora_unet_{name}" for name in unet} | _encoder("lora_te", 12)
@@ -131,8 +139,18 @@ def models():
     from diffusers import UNet2DConditionModel  # type: ignore[attr-defined]
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    large = {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 20, "intermediate_size": 5120}
-    small = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+    large: dict[str, Any] = {
+        "hidden_size": 1280,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+        "intermediate_size": 5120,
+    }
+    small: dict[str, Any] = {
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+    }
     with torch.device("meta"):
         text = CLIPTextModel(CLIPTextConfig(**small))
         return {
@@ -147,7 +165,8 @@ def models():
 
 def _lora(models: dict[str, torch.nn.Module], unet: str = "Transformer2DModel") -> Lora:
     return {
-        part: _targets(model, unet if part == "unet" else "CLIP.*Attention|CLIPMLP")[""] for part, model in models.items()
+        part: _targets(model, unet if part == "unet" else "CLIP.*Attention|CLIPMLP")[""]
+        for part, model in models.items()
     }
 
 
@@ -186,5 +205,12 @@ def test_sdxl_is_read_by_diffusers_names_too_and_nonsense_is_nothing():
     assert from_kohya("down_blocks_1_attentions_0_proj_in") == "down_blocks.1.attentions.0.proj_in"
     assert from_kohya("output_blocks_2_1_conv") == "up_blocks.0.upsamplers.0.conv"  # Stability's UNet of SD 1.5
     assert to_kohya("up_blocks.0.upsamplers.0.conv") == "up_blocks_0_upsamplers_0_conv"
-    for name in ("double_blocks_0_img_attn_proj", "proj_in", "down_blocks_0", "", "input_blocks_1_9", "conv_in_conv_in"):
+    for name in (
+        "double_blocks_0_img_attn_proj",
+        "proj_in",
+        "down_blocks_0",
+        "",
+        "input_blocks_1_9",
+        "conv_in_conv_in",
+    ):
         assert from_kohya(name) is None

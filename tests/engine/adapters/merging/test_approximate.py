@@ -83,8 +83,7 @@ def test_what_peft_does_right_is_what_we_do(pair, method):
 
 def test_ties_elects_signs_as_they_count(pair):
     """Taking an adapter away is adding its opposite; PEFT elects before it turns the sign."""
-    one, two = pair
-    opposite = {path: type(layer)(-layer.a, layer.b, layer.alpha) for path, layer in two.items()}
+    opposite = {path: type(layer)(-layer.a, layer.b, layer.alpha) for path, layer in pair[1].items()}
     put("opposite", opposite)
     merge([("one", 1), ("two", -1)], "taken", "ties")
     merge([("one", 1), ("opposite", 1)], "added", "ties")

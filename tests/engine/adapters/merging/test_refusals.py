@@ -12,7 +12,7 @@ from engine.adapters.merging.methods import METHODS, Options
 from engine.adapters.store import CONFIG, WEIGHTS, list_adapters
 from engine.errors import BadInput
 from engine.files import read_json, write_json
-from tests.engine.adapters.merging.helpers import SIZES, layers, put, uniform
+from tests.engine.adapters.merging.helpers import layers, put, uniform
 
 UP = "model.layers.0.up_proj"
 
@@ -65,7 +65,10 @@ def _change(change) -> None:
         (lambda tensors, key: tensors.pop(key), "half an adapter"),
         (lambda tensors, key: tensors.update({key: tensors[key][:2].clone()}), "damaged"),
         (lambda tensors, key: tensors.update({key: tensors[key] * math.inf}), "no numbers"),
-        (lambda tensors, key: tensors.update({"x.weight": torch.ones(2)}), "belong to no LoRA layer, such as “x.weight”"),
+        (
+            lambda tensors, key: tensors.update({"x.weight": torch.ones(2)}),
+            "belong to no LoRA layer, such as “x.weight”",
+        ),
         (lambda tensors, key: tensors.update({"x.lora_magnitude_vector": torch.ones(2)}), "DoRA"),
         (lambda tensors, key: tensors.update({"x.lora_embedding_A": torch.ones(2)}), "embeddings"),
         (lambda tensors, key: tensors.clear(), "damaged"),
