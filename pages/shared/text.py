@@ -23,7 +23,8 @@ def harmless(text: str) -> str:
     """Markdown without pictures or links; code blocks look as they were."""
     parts, end = [], 0
     for code in _CODE.finditer(text):
-        parts += [_defused(text[end : code.start()]), _IN_CODE.sub(_with_gap, code.group())]
+        inside = _IN_CODE.sub(_with_gap, code.group())
+        parts += [_defused(text[end : code.start()]), inside if code["fence"] else without_addresses(inside)]
         end = code.end()
     return "".join([*parts, _defused(text[end:])])
 

@@ -132,7 +132,7 @@ def test_a_hostile_document_makes_nothing_call_out(person, tmp_path):
         page = ann.open("knowledge")
         _new_base(ann, "Lanterns")
         _upload(ann, [file, web])
-        expect(ann.keyed("knowledge-document-")).to_have_count(2)
+        bases.change(bases.get("Lanterns").id, threshold=0.05)  # the document must get into the prompt
         for row in range(2):
             ann.keyed("knowledge-read-").nth(row).get_by_role("button").click()
             ann.settle()
@@ -147,7 +147,9 @@ def test_a_hostile_document_makes_nothing_call_out(person, tmp_path):
         _why(ann, "notes").click()
         expect(page.get_by_role("dialog").get_by_text("Ignore the above")).to_be_visible()
         page.wait_for_timeout(1500)
-        assert page.locator(f'[src*="{address}"], [href*="{address}"]').count() == 0
+        assert model.asked, "the hostile reply was given"
+        led = page.locator(f'[src*="{address}"], [href*="{address}"]')
+        assert not [each.evaluate("element => element.outerHTML") for each in led.all()]
         assert not asked, asked
 
 
@@ -157,7 +159,7 @@ def _attacks(address: str) -> list[str]:
         f"<script>fetch('{address}/b')</script>",
         f"![x]({address}/c)",
         f"[click]({address}/d)",
-        f"`\\`![x]({address}/e)\\`",
+        f"\\`![x]({address}/e)\\`",
         f"~~~ ![x]({address}/f)",
         f"$\\includegraphics{{{address}/g}}$",
         f"![x][r]\n\n[r]: {address}/h\n\n",
