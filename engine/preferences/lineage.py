@@ -3,6 +3,7 @@
 Follows what the adapters' cards and the rows of their datasets say; what was deleted since leaves no trace here.
 """
 
+import contextlib
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -29,19 +30,24 @@ def adapters_of(annotator: str) -> list[str]:
 
 
 def _line(adapter: Adapter) -> Iterator[Card]:
-    """The cards of an adapter and of those it was trained from, one after the other."""
+    """The cards of an adapter and of those it was trained from or merged of, one after the other."""
     seen = {adapter.name}
-    card = adapter.card
-    while True:
+    waiting = [adapter.card]
+    while waiting:
+        card = waiting.pop()
         yield card
-        parent = card.spec.get("from_adapter")
-        if not isinstance(parent, str) or parent in seen:
-            return
-        seen.add(parent)
-        try:
-            card = read_adapter(parent).card
-        except BadInput:  # deleted since
-            return
+        for parent in _parents(card):
+            if parent not in seen:
+                seen.add(parent)
+                with contextlib.suppress(BadInput):  # deleted since
+                    waiting.append(read_adapter(parent).card)
+
+
+def _parents(card: Card) -> list[str]:
+    """Names of what an adapter was made from; cards may come from elsewhere and say anything."""
+    merged = card.spec.get("parents")
+    names = [parent.get("name") for parent in merged if isinstance(parent, dict)] if isinstance(merged, list) else []
+    return [name for name in (card.spec.get("from_adapter"), *names) if isinstance(name, str)]
 
 
 def _own(card: Card) -> set[int]:

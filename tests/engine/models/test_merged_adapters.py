@@ -7,6 +7,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from engine.__main__ import parser
 from engine.adapters.merging.merge import HEADER
 from engine.adapters.store import CONFIG, WEIGHTS, read_adapter
 from engine.files import read_json
@@ -53,13 +54,13 @@ def test_the_merged_adapter_gives_the_logits_of_the_live_combination(studio, tin
     assert document["rank"] == 12 and len(document["layers"]) == 14 and "Exact" in document["note"]
 
 
-def test_the_recipe_stands_in_the_header_and_on_the_card(studio, tiny, make_adapter):
+def test_the_recipe_stands_in_the_header_and_on_the_card(tiny, make_adapter, capsys):
     parents = [make_adapter("red", tiny, seed=1), make_adapter("blue", tiny, seed=2)]
-    options = ("--density", 0.4, "--seed", 9)
-    code, said, errors = studio(
-        "adapters", "merge", "red", "blue:0.5", "--method", "dare_ties", "--name", "b", *options
-    )
-    assert code == 0 and "Approximate by nature" in said and "of the" in said, errors
+    words = "adapters merge red blue:0.5 --method dare_ties --name b --density 0.4 --seed 9"
+    arguments = parser().parse_args(words.split())
+    arguments.run(arguments)
+    said = capsys.readouterr().out
+    assert "Approximate by nature" in said and "energy is kept" in said and said.count("error") == 5
     merged = read_adapter("b", kind="chat")
     recipe = {
         "parents": [

@@ -161,6 +161,16 @@ def test_the_adapters_that_learnt_from_a_judgement_are_found(adapter):
     assert set(adapters_of("bob")) == {"sft", "dpo", "other", "continued"}
 
 
+def test_a_merged_adapter_learnt_from_all_that_its_parents_did(adapter):
+    adapter("one", feedback=[1])
+    adapter("two", feedback=[], spec={"from_adapter": "three"})
+    adapter("three", feedback=[3])
+    adapter("merged", method="merge", spec={"parents": [{"name": "one"}, {"name": "two"}, {"name": "gone"}, 5, {}]})
+    adapter("twice", method="merge", spec={"parents": [{"name": "merged"}, {"name": "twice"}]})
+    assert feedback_of(read_adapter("merged")) == feedback_of(read_adapter("twice")) == {1, 3}
+    assert set(adapters_trained_on({1})) == {"one", "merged", "twice"}
+
+
 def test_an_sft_adapter_learnt_from_the_version_that_its_card_names(adapter):
     old = registry.create("judged", map(Conversation.model_validate, to_sft(store.find())), [])
     turns = [*PROMPT, {"role": "assistant", "content": "Big."}]

@@ -128,6 +128,7 @@ def _with_diffusers(file: Path, models: dict[str, Any]) -> dict[str, torch.Tenso
     from diffusers.loaders.lora_pipeline import StableDiffusionLoraLoaderMixin as Loader
 
     loaded: Any = Loader.lora_state_dict(str(file), unet_config=models["unet"].config, return_lora_metadata=True)
+    state, alphas, metadata = loaded
     found = {}
     for part, load in (("unet", Loader.load_lora_into_unet), ("text_encoder", Loader.load_lora_into_text_encoder)):
         model = models[part]
