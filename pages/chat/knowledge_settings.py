@@ -151,8 +151,8 @@ def _search(base: Base) -> None:
         key="knowledge.reindex",
     ):
         with frame.errors_shown():
-            splitter = Splitter(size=values["size"], overlap=values["overlap"]) if _fine(values) else None
-            if splitter:
+            if _fine(values, changed):
+                splitter = Splitter(size=values["size"], overlap=values["overlap"])
                 at_work.begin(
                     ReindexSpec(base=base.id, embedding=values["embedding"].strip() or None, splitter=splitter)
                 )
@@ -204,11 +204,14 @@ def _splitter_changed(base: Base, values: dict[str, Any]) -> bool:
     return (values["size"], values["overlap"]) != (base.splitter.size, base.splitter.overlap)
 
 
-def _fine(values: dict[str, Any]) -> bool:
-    if values["overlap"] * 2 < values["size"]:
-        return True
-    st.warning(t("The overlap must be less than half of the longest passage."), icon=":material/warning:")
-    return False
+def _fine(values: dict[str, Any], changed: bool) -> bool:
+    """Whether there is something to be done; says why if not."""
+    if values["overlap"] * 2 >= values["size"]:
+        st.warning(t("The overlap must be less than half of the longest passage."), icon=":material/warning:")
+        return False
+    if not changed:
+        st.warning(t("Nothing has changed yet."))
+    return changed
 
 
 def _confirm_delete(base: Base) -> None:

@@ -13,27 +13,33 @@ from pages.shared.i18n import t
 
 ENDINGS = ["txt", "md", "pdf", "docx", "html", "htm", "csv", "tsv", "xlsx", "pptx", "json", "jsonl", "zip"]
 _TURN = "knowledge.files:turn"
+_FOLDER = "knowledge.files.folder"
 
 
 def upload(base: Base) -> None:
     """The uploader and its button."""
     turn = st.session_state.get(_TURN, 0)
+    whole = st.session_state.get(_FOLDER, False)
     sent = st.file_uploader(
         t("Documents: text, Markdown, PDF, Word, HTML, tables, slides, JSON, or a zip of them"),
-        accept_multiple_files=True,  # a file of another kind is refused with a reason, not by the browser
-        key=f"knowledge.files.{base.id}.{turn}",
+        # a file of another kind is refused with a reason, not by the browser
+        accept_multiple_files="directory" if whole else True,
+        key=f"knowledge.files.{base.id}.{turn}.{whole}",
         help=t(
             "A file that the base has already is passed over; one with the same name and other content takes its place."
         ),
     )
     ready_made = _ready_made([file.name for file in sent], f"knowledge.passages.{base.id}.{turn}")
-    if st.button(
-        t("Add to the knowledge base"),
-        type="primary",
-        icon=":material/add:",
-        disabled=not sent,
-        key="knowledge.add",
-    ):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        add = st.button(
+            t("Add to the knowledge base"),
+            type="primary",
+            icon=":material/add:",
+            disabled=not sent,
+            key="knowledge.add",
+        )
+        st.toggle(t("A whole folder"), key=_FOLDER, help=t("The upload then takes a folder with all that is in it."))
+    if add:
         with frame.errors_shown():
             use = _use(base)
             paths = uploads.on_disk(sent, use)
