@@ -20,7 +20,7 @@ from engine.knowledge.citations import Checked, Checker, check, marked
 from engine.knowledge.grounding import fitting, language_of, system_prompt
 from engine.knowledge.passages import Passage
 from engine.knowledge.retrieval import Found, Hit, search
-from engine.knowledge.rewriting import combined, standalone
+from engine.knowledge.rewriting import bears_on, combined, standalone
 from engine.models.request import Reply, ReplyStream, Sampling
 
 NO_ANSWER = {"en": "No answer found in the local knowledge base", "zh": "基于本地知识搜索没有找到答案"}
@@ -122,6 +122,8 @@ def prepare(
         BadInput: the question is empty, or there is no such base.
     """
     found = search(base_ids, combined(question, history), limit, threshold)
+    if found.question != question and not bears_on(question, (hit.passage.text for hit in found.hits)):
+        found = search(base_ids, question, limit, threshold)  # only the question before it found something
     if found.hits and found.question != question:
         rewritten = standalone(question, history, speaker)
         again = search(base_ids, rewritten, limit, threshold) if rewritten != found.question else found

@@ -5,7 +5,7 @@ before. Otherwise the question is looked up together with the earlier one that i
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from engine.knowledge.sentences import sentences
@@ -84,6 +84,15 @@ def combined(question: str, history: Sequence[dict[str, str]]) -> str:
         return question
     anchor = next((earlier for earlier in asked[::-1] if not is_follow_up(earlier)), asked[0])
     return question if anchor == question else f"{anchor[-_MOST:]} {question}"
+
+
+def bears_on(question: str, texts: Iterable[str]) -> bool:
+    """Whether texts found for a follow-up and the question before it may answer the follow-up: they have a word of its own.
+
+    One that names few things (`How heavy is it?`) may be answered by any.
+    """
+    own = {word for word in _own_words(question) if len(word) > 1}
+    return len(own) < _MANY or any(own & set(terms(text)) for text in texts)
 
 
 def good(written: str, question: str, history: Sequence[dict[str, str]]) -> bool:

@@ -73,6 +73,13 @@ def test_a_follow_up_that_finds_nothing_asks_no_model_either(base):
     assert answer([base.id], "And who lost it?", silent(), GREEDY, history)["refused"]
 
 
+@pytest.mark.parametrize("asked", ["And who won the chess championship in 1986?", "那么谁赢得了象棋比赛？"])
+def test_an_earlier_question_does_not_lend_its_answer(base, asked):
+    history = [{"role": "user", "content": OPENS}, {"role": "assistant", "content": SAID}]
+    told = answer([base.id], asked, silent(), GREEDY, history)
+    assert told["refused"] and not told["knowledge"]["rewritten"]
+
+
 def test_an_empty_base_refuses():
     assert answer([bases.create("Empty").id], OPENS, silent(), GREEDY)["refused"]
 

@@ -12,13 +12,17 @@ from tests.engine.knowledge.helpers import HARBOUR, LANTERN, filled
 
 
 def test_it_is_a_retriever_of_langchain(tmp_path):
+    from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.runnables import RunnableLambda
+
+    def first(documents: list[Document]) -> str:
+        return documents[0].page_content
 
     base = filled(tmp_path, lantern_md=LANTERN, harbour_txt=HARBOUR)
     found = retriever(base.name, limit=1)
     assert isinstance(found, BaseRetriever)
-    chain = found | RunnableLambda(lambda documents: documents[0].page_content)
+    chain = found | RunnableLambda(first)
     assert "six in the morning" in chain.invoke("When does the harbour of Lindau open?")
     (document,) = found.invoke("When does the harbour of Lindau open?")
     assert 0 < document.metadata.pop("score") <= 1
