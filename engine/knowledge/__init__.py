@@ -9,7 +9,10 @@ embedding      texts → vectors
 index          vectors in Chroma
 terms, lexical     words in BM25
 retrieval      question → passages, with a score from 0 to 1
-rewriting, answering, citations     passages → an answer that is checked
+rewriting      a follow-up → a question that stands alone
+grounding      passages → what the model is told
+answering      a question → an answer, or a refusal
+markers, sentences, support, citations     an answer → what of it the passages say
 evaluation     how well all this works, measured
 retriever      the same for LangChain
 """
