@@ -18,6 +18,7 @@ LAYERS = {
     "models": 2,
     "chat": 3, "next_step": 3,
     "blind": 3,
+    "diffusion": 3,
     "training": 4, "labelling": 4, "knowledge": 4,
     "jobs": 5, "flywheel": 5,
     "commands": 6, "__main__": 7,

@@ -17,6 +17,8 @@ ERRORS = {"BadInput", "Failure", "TemplateProblem"}
 GAP = re.compile(r"{(\w+)[^}]*}")
 # the command line alone says these: its pages never raise them
 COMMAND_LINE_ONLY = {
+    "{package} could not be fetched: npm and its registry are needed.",
+    "{file} is not the pinned package: delete it and try again.",
     "Run {run} is {state}: {reason}",
     "The prompt is empty: write what was asked.",
     "The question is empty: write something to ask.",
