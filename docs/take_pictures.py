@@ -20,10 +20,11 @@ def main() -> None:
         (home / "var").mkdir()
         (home / "var" / "models").symlink_to(ROOT / "var" / "models")
         conversation = _story()
+        asked = _ask()
         _label()
         _train()
         PICTURES.mkdir(exist_ok=True)
-        _look(home, conversation)
+        _look(home, conversation, asked)
 
 
 def _story() -> int:
@@ -59,6 +60,28 @@ def _rate_as(person: str, line, message, **judgement) -> None:
     )
 
 
+def _ask() -> int:
+    """Two questions to the sample's documents: one that they answer, and one that they do not."""
+    from engine.chat import conversations
+    from engine.chat.turns import Speaker
+    from engine.knowledge import sample
+    from engine.knowledge.answering import answer_turn
+    from engine.models.request import Sampling
+
+    base = sample.create()
+    sampling = Sampling(temperature=0, max_new_tokens=60, seed=7)
+    settings = {"knowledge": [base.id], "sampling": sampling.model_dump()}
+    talk = conversations.create("Ann", settings=settings)
+    leaf = None
+    for words in ("What does a repair cost?", "Who won the chess championship in 1986?"):
+        question = conversations.add_message("Ann", talk.id, "user", words, leaf)
+        answer = answer_turn("Ann", talk.id, question, [base.id], Speaker(), sampling)
+        answer.stream.wait()
+        answer.finish()
+        leaf = answer.message_id
+    return talk.id
+
+
 def _label() -> None:
     from engine.labelling import desk, sample
 
@@ -80,7 +103,7 @@ def _train() -> None:
     subprocess.run([*engine, *train, "--eval-split", "0.1", "--wait"], cwd=ROOT, check=True)
 
 
-def _look(home: Path, conversation: int) -> None:
+def _look(home: Path, conversation: int, asked: int) -> None:
     from engine.runs import list_runs
     from tests.browser import Server, chromium
 
@@ -88,6 +111,7 @@ def _look(home: Path, conversation: int) -> None:
     addresses = {
         "dashboard": "?as=Ann",
         "chat": f"chat?as=Ann&c={conversation}",
+        "knowledge": f"knowledge?as=Ann&c={asked}",
         "feedback": "feedback?as=Ann",
         "datasets": "datasets?as=Ann",
         "labelling": "labelling?as=Ann",
@@ -103,8 +127,19 @@ def _look(home: Path, conversation: int) -> None:
             page.goto(f"{server.url}/{address}")
             page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMainBlockContainer"]')
             page.wait_for_timeout(2500)  # charts draw after the script has run
-            page.screenshot(path=PICTURES / f"{name}.png")
-            print(f"docs/pictures/{name}.png")
+            if name == "knowledge":  # a conversation opens at its end
+                page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
+            _take(page, name)
+            if name == "knowledge":
+                page.locator('[class*="st-key-knowledge-cite-"] button').first.click()
+                page.wait_for_selector('[data-testid="stDialog"] .stMarkdownColoredBackground')
+                page.wait_for_timeout(1000)
+                _take(page, "knowledge_sources")
+
+
+def _take(page, name: str) -> None:
+    page.screenshot(path=PICTURES / f"{name}.png")
+    print(f"docs/pictures/{name}.png")
 
 
 if __name__ == "__main__":

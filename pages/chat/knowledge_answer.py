@@ -60,7 +60,7 @@ def _actions(
         answer_again_button(message)
         if not compared:
             st.button(
-                t("Without the documents?"),
+                t("Compare"),
                 key=f"knowledge.compare.{message.id}",
                 icon=":material/compare:",
                 type="tertiary",
@@ -106,7 +106,7 @@ def _sources(message: Message, citations: list[Citation]) -> None:
     with st.container(horizontal=True, gap="xsmall", key=f"knowledge.sources.{message.id}"):
         for citation in citations:
             if st.button(
-                f":primary-badge[{citation.n}] {literal(citation.document, 40)} · {_place(citation)}",
+                f":blue-badge[{citation.n}] {literal(citation.document, 40)} · {_place(citation)}",
                 key=f"knowledge.cite.{message.id}.{citation.n}",
                 type="tertiary",
                 help=literal(citation.quote, 200),

@@ -56,4 +56,4 @@ def _with_places(sentence: Sentence) -> str:
 
 def _badge(found: re.Match[str]) -> str:
     kind, n = found.groups()
-    return f":primary-badge[{n}]" if kind == _GOOD else f":red-badge[{n} ?]"
+    return f":blue-badge[{n}]" if kind == _GOOD else f":red-badge[{n} ?]"

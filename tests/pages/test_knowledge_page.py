@@ -251,7 +251,7 @@ def _answered(base, question: str, reply: str, **meta) -> Message:
 def test_citations_are_badges_that_open_their_passage(base):
     answer = _answered(base, "Until when burns the lamp of room 3?", "The lamp of room 3 burns until 3 o'clock [1].")
     app = _open()
-    assert ":primary-badge[1]" in _words(app) and ":material/help:" not in _words(app)
+    assert ":blue-badge[1]" in _words(app) and ":material/help:" not in _words(app)
     cite = app.button(key=f"knowledge.cite.{answer.id}.1")
     assert "rules" in cite.label and "line" in cite.label
     cite.click().run()
@@ -262,13 +262,11 @@ def test_citations_are_badges_that_open_their_passage(base):
 
 
 def test_what_has_no_support_is_marked_and_nothing_is_imitated(base):
-    lies = f'The lamp is purple [1]. It says "never ever" [1]. See [9]. :primary-badge[1] :material/check: {HOSTILE}'
+    lies = f'The lamp is purple [1]. It says "never ever" [1]. See [9]. :blue-badge[1] :material/check: {HOSTILE}'
     _answered(base, "Until when burns the lamp of room 3?", lies)
     words = next(words.value for words in _open().markdown if "purple" in words.value)
     assert (
-        ":primary-badge[" not in words
-        and words.count(":red-badge[") == 4
-        and words.count(":orange[:material/help:]") >= 3
+        ":blue-badge[" not in words and words.count(":red-badge[") == 4 and words.count(":orange[:material/help:]") >= 3
     )
     assert ":material/check:" not in words and "](http" not in words and "://" not in words.replace(":\u200b", "")
     said = [caption.value for caption in _open().caption if ":material/help:" in caption.value]
@@ -297,14 +295,14 @@ def test_why_shows_what_each_arm_said(base):
 
 def test_with_and_without_stand_side_by_side(base):
     answer = _answered(base, "Until when burns the lamp of room 3?", "Until 3 o'clock [1].")
-    assert any("Without the documents?" in label for label in _labels(_open()))
+    assert any("Compare" in label for label in _labels(_open()))
     meta = {"without_knowledge": True, "pair": "knowledge 1", "side": "b", "model": "starter"}
     conversations.add_message(
         "Ann", answer.conversation_id, "assistant", "Nobody knows.", answer.parent_id, meta, activate=False
     )
     app = _open()
     assert {"**With the documents**", "**Without them**", "Nobody knows."} <= {words.value for words in app.markdown}
-    assert not any("Without the documents?" in label for label in _labels(app))
+    assert not any("Compare" in label for label in _labels(app))
     assert "1/2" not in _words(app), "it is no version of the answer"
 
 
@@ -331,4 +329,14 @@ def test_an_answer_from_a_base_that_is_gone_can_still_be_read(base):
     bases.create("Other")
     (talk,) = conversations.find("Ann", knowledge=True)
     app = open_page(PAGE, query={"c": str(talk.id)})
-    assert ":primary-badge[1]" in _words(app) and "Choose a knowledge base" in str(app.multiselect[0].placeholder)
+    assert ":blue-badge[1]" in _words(app) and "Choose a knowledge base" in str(app.multiselect[0].placeholder)
+
+
+def test_several_bases_are_asked_at_once_and_remembered(base):
+    other = bases.create("Other")
+    app = open_page(PAGE, query={"base": base.id})
+    app.multiselect[0].set_value([base.id, other.id]).run()
+    (talk,) = conversations.find("Ann", knowledge=True)
+    assert talk.settings["knowledge"] == [base.id, other.id]
+    again = open_page(PAGE, query={"c": str(talk.id)})
+    assert again.multiselect[0].value == [base.id, other.id] and again.radio[0].value == base.id
