@@ -6,6 +6,7 @@ unit, a "not" too many or too few. It does not understand: words of one passage 
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -29,7 +30,10 @@ _FUNCTION = re.compile(
 _NEAR = 0.25
 """Share of a sentence's words that another one must have to speak of the same."""
 
-_WEAK_WORDS = "should must may might shall just very more most only really actually"
+_LEAST_FORM, _MOST_ENDING = 5, 3
+_WEAK_WORDS = (
+    "never cannot without neither nor none should must may might shall just very more most only really actually"
+)
 _WEAK = frozenset(_WEAK_WORDS.split())
 """Words that rewording adds; a "not" is looked at on its own."""
 
@@ -51,6 +55,7 @@ _WORDS: dict[str, int] = {
     **{word: value * 10 for value, word in enumerate(_TENS.split(), 2)},
 }
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b")
+_YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
 _NAMED = re.compile(r"\b([a-z]{2,})[\s-](\d+)\b(?![.,]\d)")
 _CHINESE_NUMBER = re.compile(
     "[零〇一二两三四五六七八九十百千万亿]*[〇二两三四五六七八九百亿][零〇一二两三四五六七八九十百千万亿]*"
@@ -58,10 +63,11 @@ _CHINESE_NUMBER = re.compile(
 _DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 _NOT = re.compile(
-    r"\b(?:not|no|never|cannot|without|neither|nor|none)\b|n['’]t\b|不(?![仅但同断锈过少])|没|未(?!来)|无(?![线人论])|勿|并非|禁止|严禁"
+    r"\b(?:not|no|never|cannot|without|neither|nor|none)\b|不(?![仅但同断锈过少])|没|未(?!来)|无(?![线人论])|勿|并非|禁止|严禁"
 )
 _NAME = re.compile(r"(?<=[a-z0-9,;)\]] )[A-Z][\w-]*[a-z0-9]|\b[A-Z]{2,}\b")
-_CLAUSES = re.compile(r"[,;:，；：、。.!?！？\n]\s*|\bbut\b|但")
+_SHORTENED = re.compile(r"(?<=ca)n['’]t\b|n['’]t\b")
+_CLAUSES = re.compile(r"[,;:，；：、。.!?！？]\s*|\bbut\b|但")
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ class Source:
 
     def share(self, said: Claim) -> float:
         """The share of a sentence's words that the passage has; 0 if the sentence has none."""
-        return len(said.words & self.words) / len(said.words) if said.words else float(bool(said.numbers))
+        return len(_found(said.words, self.words)) / len(said.words) if said.words else float(bool(said.numbers))
 
     def best(self, said: Claim) -> tuple[str, float]:
         """The passage's own sentence that says most of it, and the share of words it has; the first of equals."""
@@ -141,6 +147,7 @@ class Source:
 def claim(sentence: str) -> Claim:
     """A sentence as something to be supported."""
     plain = unicodedata.normalize("NFKC", _BULLET.sub("", without_markers(sentence))).strip()
+    plain = _SHORTENED.sub(" not", plain)
     return Claim(plain.lower(), _names(plain))
 
 
@@ -154,10 +161,26 @@ def supported(said: Claim, sources: Iterable[Source]) -> float:
     if said.empty or said.verdict or not sources:
         return 0.0
     known = frozenset[str]().union(*(source.words for source in sources))
-    share = len(said.words & known) / len(said.words) if said.words else 1.0
+    share = len(_found(said.words, known)) / len(said.words) if said.words else 1.0
     if share < said.enough or not said.names <= known:
         return 0.0
     return share if _numbers_hold(said, sources) and _negation_holds(said, sources) else 0.0
+
+
+def _found(words: frozenset[str], known: frozenset[str]) -> frozenset[str]:
+    """The words that are known, or of which a longer or shorter form is: weigh, weight."""
+    missing = [word for word in words - known if len(word) >= _LEAST_FORM and word.isascii()]
+    forms = {
+        word
+        for word in missing
+        if any(
+            len(other) >= _LEAST_FORM
+            and abs(len(other) - len(word)) <= _MOST_ENDING
+            and (other.startswith(word) or word.startswith(other))
+            for other in known
+        )
+    }
+    return (words & known) | forms
 
 
 @cache
@@ -168,7 +191,7 @@ def _framing() -> frozenset[str]:
 def _overlap(said: Claim, own: Claim) -> float:
     """How much of a sentence another one says; its numbers count as much as its words."""
     wanted = len(said.words) + len(said.numbers)
-    return (len(said.words & own.words) + len(said.numbers & own.numbers)) / wanted if wanted else 0.0
+    return _shared(said, own) / wanted if wanted else 0.0
 
 
 def _words(text: str) -> frozenset[str]:
@@ -247,11 +270,21 @@ def _numbers_hold(said: Claim, sources: list[Source]) -> bool:
     """Each number must stand in a sentence that speaks of the same, with the same unit; or follow the same name somewhere."""
     own = [each for source in sources for _, each in source.sentences]
     near = [each for each in own if not each.words or len(said.words & each.words) >= _NEAR * len(said.words)]
-    found = frozenset[tuple[str, str]]().union(*(each.numbers for each in near))
+    units: dict[str, set[str]] = defaultdict(set)
+    for value, unit in (number for each in near for number in each.numbers):
+        units[value].add(unit)
     named = frozenset[tuple[str, str]]().union(*(source.named for source in sources))
-    values, units = {value for value, _ in found}, {unit for _, unit in found}
     unnamed = said.numbers if not said.named else frozenset(_numbers(_NAMED.sub(_unless(named), said.text)))
-    return all(value in values and (not unit or (value, unit) in found or unit not in units) for value, unit in unnamed)
+    others = frozenset[str]().union(*units.values())
+    return all(
+        value in units
+        and (
+            not unit
+            or unit in units[value]
+            or (unit not in others and (_YEAR.fullmatch(value) or any(each in said.text for each in units[value])))
+        )
+        for value, unit in unnamed
+    )
 
 
 def _unless(known: frozenset[tuple[str, str]]) -> Callable[[re.Match[str]], str]:
@@ -267,5 +300,16 @@ def _negation_holds(said: Claim, sources: list[Source]) -> bool:
         near = max([*parts, *wholes], key=lambda part: (_overlap(said, part), part.negated), default=None)
         denied = (own for own in [*wholes, *parts] if own.negated)
         return near is None or near.negated or any(_overlap(said, own) >= said.enough for own in denied)
-    near = max(parts, key=lambda part: (_overlap(said, part), not part.negated), default=None)
-    return near is None or not near.negated or _overlap(said, near) < said.enough
+    # a short part such as "never use alcohol" is denied by a long sentence too
+    denying = max((_shared(said, part) for part in parts if part.negated and _alike(said, part)), default=0)
+    return not denying or any(_shared(said, part) >= denying for part in parts if not part.negated)
+
+
+def _shared(said: Claim, own: Claim) -> int:
+    return len(said.words & own.words) + len(said.numbers & own.numbers)
+
+
+def _alike(said: Claim, own: Claim) -> bool:
+    """Whether one of the two says most of the other; a single word is no more than its subject."""
+    fewer = min(len(said.words) + len(said.numbers), len(own.words) + len(own.numbers))
+    return _shared(said, own) >= said.enough * fewer and _shared(said, own) >= min(2, len(said.words))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from engine.chat import conversations, judgements
-from engine.errors import BadInput
+from engine.errors import BadInput, Failure
 from engine.feedback.store import FeedbackFilter, find
 from engine.knowledge import bases
 from engine.knowledge.answering import (
@@ -227,6 +227,8 @@ def test_an_error_while_answering_is_kept(base, question):
     from engine.chat.turns import Speaker
 
     live = _answered(base, question, Speaker(server="http://127.0.0.1:9/v1", model="m"))
+    with pytest.raises(Failure):
+        live.stream.wait()
     live.finish()
     message = _last(question)
     assert message.meta["error"].startswith("No server") and knowledge_of(message)

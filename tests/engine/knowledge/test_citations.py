@@ -63,6 +63,8 @@ SAID = [
     "It weighs 1,240 grams and lasts 47 minutes [1][2].",
     "It weighs 1240 grams [2].",
     "灵犀九号的续航时间是47分钟[3]。",
+    "It mustn't be flown in rain [1].",
+    "Its weight is 1,240 grams [2].",
     "充电要两个小时【3】。",
     "手册说“请勿在雨中飞行”［3］。",
 ]
@@ -72,6 +74,8 @@ NOT_SAID = [
     ("Charging takes 1,240 hours [2].", "unsupported"),
     ("The battery lasts 47 minutes [2].", "unsupported"),
     ("It can be flown in rain [1].", "unsupported"),
+    ("Charging takes two weeks with the supplied charger [2].", "unsupported"),
+    ("The drone weighs 9 grams [1][2].", "unsupported"),
     ("The battery does not last 47 minutes [1].", "unsupported"),
     ("It weighs 1,240 grams [1][2].", "unsupported"),
     ("The Zorvex 9 is made by Acme.", "unsupported"),
@@ -266,7 +270,9 @@ class Author:
         other = next((k for k in range(len(passages)) if k != n and self._fact(passages[k]) != fact), None)
         end = fact[-1]
         bare = fact[:-1]
-        mark = rng.choice([each for each in BRACKETS if "http" not in each]).format(n=n + 1)  # no passage has the address
+        mark = rng.choice([each for each in BRACKETS if "http" not in each]).format(
+            n=n + 1
+        )  # no passage has the address
         unknown = rng.choice(BRACKETS).format(
             n=rng.choice([0, len(passages) + 1, 9, 42, 10**9]) if len(passages) < 9 else 0
         )
