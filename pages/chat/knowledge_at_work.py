@@ -16,6 +16,8 @@ from pages.shared.text import harmless
 
 _BEGUN = "knowledge.begun"
 _HIDDEN = "knowledge.hidden"
+_FIRST = 5
+"""Notes on files that are shown at once; the others are folded."""
 _NEWEST = 200
 """Runs that are looked at: what is older is nobody's last run."""
 
@@ -75,13 +77,18 @@ def last_time(base: Base) -> None:
                 args=(run,),
             )
         st.markdown(run_words.result(run, result))
-        for sentence in run_words.refused(result):
-            st.markdown(f":material/block: {harmless(sentence)}")
+        said = [f":material/block: {harmless(sentence)}" for sentence in run_words.refused(result)]
         for name, others in result.get("duplicates", {}).items():
             words = t(
                 "“{file}” has the same content as “{other}”; both are kept.", file=name, other="”, “".join(others)
             )
-            st.markdown(f":material/content_copy: {harmless(words)}")
+            said.append(f":material/content_copy: {harmless(words)}")
+        for words in said[:_FIRST]:
+            st.markdown(words)
+        if rest := said[_FIRST:]:
+            with st.expander(t("{n} more", n=len(rest)), type="compact", key=f"knowledge.last.{run.id}"):
+                for words in rest:
+                    st.markdown(words)
 
 
 def _last(base: Base, kind: str | None = None) -> Run | None:
