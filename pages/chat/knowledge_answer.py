@@ -24,11 +24,12 @@ WITHOUT = "without_knowledge"  # in the meta of an answer given without the docu
 
 
 def without_of(message: Message) -> Message | None:
-    """The newest answer to the same question that was given without the documents."""
+    """The newest answer to the same question that was given without the documents; one stopped before its first word is none."""
     if message.parent_id is None:
         return None
     others = conversations.children(person(), message.parent_id)
-    return next((other for other in reversed(others) if other.meta.get(WITHOUT)), None)
+    given = (other for other in reversed(others) if other.meta.get(WITHOUT))
+    return next((other for other in given if other.content.strip() or other.meta.get("error")), None)
 
 
 def answer_message(line: list[Message], message: Message, without: Message | None, given: Feedback | None) -> None:

@@ -111,7 +111,7 @@ def versions(message: Message) -> None:
         (1, ":material/chevron_right:", t("Next version")),
     ):
         if step == 1:
-            st.caption(f"{at + 1}/{len(message.versions)}")
+            st.caption(f"{at + 1}/{len(message.versions)}", width="content")
         other = at + step
         st.button(
             " ",
