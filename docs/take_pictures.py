@@ -128,7 +128,7 @@ def _look(home: Path, conversation: int, asked: int) -> None:
             page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMainBlockContainer"]')
             page.wait_for_timeout(2500)  # charts draw after the script has run
             if name == "knowledge":  # a conversation opens at its end
-                page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
+                page.get_by_role("heading", name="Knowledge").scroll_into_view_if_needed()
             _take(page, name)
             if name == "knowledge":
                 page.locator('[class*="st-key-knowledge-cite-"] button').first.click()
