@@ -289,7 +289,7 @@ def test_why_shows_what_each_arm_said(base):
     app.run()
     table = app.dataframe[0].value
     assert list(table.columns) == ["No.", "Document", "Score", "Words", "Meaning"]
-    assert table["Words"][0].startswith("#1 · ") and all(0 <= score <= 1 for score in table["Score"])
+    assert str(table["Words"].iloc[0]).startswith("#1 · ") and all(0 <= score <= 1 for score in table["Score"])
     assert table["Score"].is_monotonic_decreasing
 
 
