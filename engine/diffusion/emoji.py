@@ -162,7 +162,7 @@ def make_emoji(packages: Path) -> Emoji:
     found: list[tuple[int, int, np.ndarray]] = []
     for style_number, style in enumerate(STYLES):
         archive = packages / PACKAGES[style.package].file
-        for code, content in _pictures(archive, style, numbers.__contains__):
+        for code, content in read_pictures(archive, style, numbers.__contains__):
             found.append((numbers[code], style_number, on_white(content)))
     found.sort(key=lambda picture: picture[:2])
     return Emoji(
@@ -202,7 +202,7 @@ def on_white(content: bytes) -> "np.ndarray":
     return np.asarray(ground.convert("RGB"))
 
 
-def _pictures(archive: Path, style: Style, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+def read_pictures(archive: Path, style: Style, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
     """Code and content of each picture of the style that is wanted, once each."""
     seen = set()
     with tarfile.open(archive) as tar:

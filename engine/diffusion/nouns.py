@@ -57,3 +57,15 @@ def is_taken(label: str, subgroup: int) -> bool:
     if label in ONE_BY_ONE:
         return True
     return subgroup in WHOLE_GROUPS and not LEFT_OUT.search(label)
+
+
+COMMON = tuple(
+    """
+    cat face|dog face|panda|penguin|frog|fish|butterfly|elephant|turtle|owl|lion|snail|octopus|red apple|banana|strawberry
+    watermelon|pizza|hamburger|ice cream|birthday cake|doughnut|carrot|egg|hot beverage|house|castle|tent|rocket|airplane
+    bicycle|automobile|bus|sailboat|sun|rainbow|snowman|fire|star|cloud|christmas tree|sunflower|cactus|mushroom|guitar
+    soccer ball|balloon|umbrella|key|crown
+    """.replace("\n", "|").split("|")
+)  # fmt: skip
+COMMON = tuple(name.strip() for name in COMMON if name.strip())
+"""The nouns that a starter must draw; chosen once, before any was drawn."""

@@ -44,7 +44,7 @@ def learn_tokenizer(captions: Iterable[str], vocabulary: int, length: int) -> "C
         vocab.setdefault(letter + "</w>", len(vocab))
     return CLIPTokenizer(
         vocab=vocab,
-        merges=[tuple(merge) for merge in learnt["merges"]],
+        merges=[tuple(merge) for merge in learnt["merges"]],  # type: ignore[arg-type]
         model_max_length=length,
         pad_token=END,
     )

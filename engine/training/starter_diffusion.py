@@ -16,15 +16,17 @@ from engine.diffusion.captions import Captions, plain
 from engine.diffusion.emoji import STYLES, Emoji, load_emoji
 from engine.errors import StudioError
 from engine.settings import settings
+from engine.training.picture_tokenizer import END, START, learn_tokenizer
 
 if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from torch import Tensor
+    from torch.nn import ModuleDict
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    from engine.training.trainer.steps import Clock, Stage
+    from engine.training.trainer.steps import Clock, M, Stage
 
 SAMPLED = ("pizza", "cat face", "red apple", "rocket", "crying face", "house", "bicycle", "penguin")
 """What the sheets show, in every style."""
@@ -67,6 +69,8 @@ def train_starter(emoji: Emoji, out: Path, plan: Plan, clock: "Clock") -> bool:
     Returns:
         Whether everything is done; False if the clock ended it.
     """
+    import torch
+
     out.mkdir(parents=True, exist_ok=True)
 
     # pictures ↔ latents an eighth as wide
@@ -87,7 +91,7 @@ def train_starter(emoji: Emoji, out: Path, plan: Plan, clock: "Clock") -> bool:
     # noise → latents, by caption
     denoiser = stage("unet", make_denoiser(plan, warm), out, plan, clock)
     pipeline = train_unet(emoji, captions, tokenizer, latents, vae, denoiser, plan, out)
-    pipeline.to(dtype=_half()).save_pretrained(out / "pipeline")
+    pipeline.to(dtype=torch.float16).save_pretrained(out / "pipeline")
     return denoiser.is_finished
 
 
@@ -101,9 +105,9 @@ def make_vae(plan: Plan) -> "AutoencoderKL":
     _seed(plan)
     levels = len(plan.vae)
     return AutoencoderKL(
-        block_out_channels=plan.vae,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=plan.vae,  # type: ignore[arg-type]
+        down_block_types=("DownEncoderBlock2D",) * levels,  # type: ignore[arg-type]
+        up_block_types=("UpDecoderBlock2D",) * levels,  # type: ignore[arg-type]
         latent_channels=plan.latent,
         layers_per_block=1,
         norm_num_groups=plan.groups,
@@ -113,7 +117,7 @@ def make_vae(plan: Plan) -> "AutoencoderKL":
     )
 
 
-def train_vae(emoji: Emoji, stage: "Stage", plan: Plan) -> "AutoencoderKL | None":
+def train_vae(emoji: Emoji, stage: "Stage[AutoencoderKL]", plan: Plan) -> "AutoencoderKL | None":
     """Learn to redraw the pictures: colours, edges at three scales, and latents not far from standard normal."""
     import torch
 
@@ -121,15 +125,25 @@ def train_vae(emoji: Emoji, stage: "Stage", plan: Plan) -> "AutoencoderKL | None
         chosen = torch.randint(len(emoji), (plan.batch["vae"],), generator=stage.generator())
         pictures = as_tensor(emoji, chosen)
         with autocast():
-            latent = stage.model.encode(pictures).latent_dist
+            latent = distribution(stage.model, pictures)
             noise = torch.randn(latent.mean.shape, generator=stage.generator()).to(latent.mean)
-            redrawn = stage.model.decode(latent.mean + latent.std * noise).sample.float()
+            redrawn = redraw(stage.model, latent.mean + latent.std * noise)
         colours = (redrawn - pictures).abs().mean()
         loss = colours + edges(redrawn, pictures) + 1e-6 * latent.kl().float().mean()
         stage.learn(loss, l1=colours.item())
         if stage.step % 1000 == 0:
             redraw_sheet(stage.average, emoji, stage.folder / "samples" / f"vae-{stage.step:05d}.png")
     return standardise(stage.average, emoji) if stage.is_finished else None
+
+
+def distribution(vae: "AutoencoderKL", pictures: "Tensor") -> "DiagonalGaussianDistribution":
+    """Where the pictures lie among the latents."""
+    return vae.encode(pictures).latent_dist  # type: ignore[union-attr]
+
+
+def redraw(vae: "AutoencoderKL", latents: "Tensor") -> "Tensor":
+    """The pictures that latents stand for."""
+    return vae.decode(latents).sample.float()  # type: ignore[union-attr,arg-type]
 
 
 def edges(left: "Tensor", right: "Tensor") -> "Tensor":
@@ -172,7 +186,7 @@ def encode(vae: "AutoencoderKL", emoji: Emoji) -> "Tensor":
 
     with torch.no_grad(), autocast():
         parts = torch.arange(len(emoji)).split(128)
-        return torch.cat([vae.encode(as_tensor(emoji, part)).latent_dist.mean.float() for part in parts])
+        return torch.cat([distribution(vae, as_tensor(emoji, part)).mean.float() for part in parts])
 
 
 # --- captions → embeddings
@@ -184,8 +198,6 @@ def make_tokenizer(emoji: Emoji, captions: Captions, folder: Path, plan: Plan) -
 
     from transformers import CLIPTokenizer
 
-    from engine.training.picture_tokenizer import learn_tokenizer
-
     if not folder.exists():
         chance = random.Random(plan.seed)
         rows = zip(emoji.noun, emoji.style, strict=True)
@@ -194,7 +206,7 @@ def make_tokenizer(emoji: Emoji, captions: Captions, folder: Path, plan: Plan) -
     return CLIPTokenizer.from_pretrained(folder)
 
 
-def make_text(tokenizer: "CLIPTokenizer", plan: Plan):
+def make_text(tokenizer: "CLIPTokenizer", plan: Plan) -> "ModuleDict":
     """A CLIP text encoder, and beside it a layer that guesses latents: it is dropped after the warm-up."""
     from torch import nn
     from transformers import CLIPTextConfig, CLIPTextModel
@@ -207,15 +219,20 @@ def make_text(tokenizer: "CLIPTokenizer", plan: Plan):
         num_hidden_layers=plan.text_layers,
         num_attention_heads=max(1, plan.text // 48),
         max_position_embeddings=plan.length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.convert_tokens_to_ids(START),  # type: ignore[arg-type]
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),  # type: ignore[arg-type]
+        pad_token_id=tokenizer.convert_tokens_to_ids(END),  # type: ignore[arg-type]
     )
     return nn.ModuleDict({"text": CLIPTextModel(config), "guess": nn.Linear(plan.text, plan.latent * 64)})
 
 
 def train_text(
-    emoji: Emoji, captions: Captions, tokenizer: "CLIPTokenizer", latents: "Tensor", stage: "Stage", plan: Plan
+    emoji: Emoji,
+    captions: Captions,
+    tokenizer: "CLIPTokenizer",
+    latents: "Tensor",
+    stage: "Stage[ModuleDict]",
+    plan: Plan,
 ) -> "CLIPTextModel | None":
     """Learn which captions mean which picture: names, synonyms and both languages, at a hundredth of the denoiser's price."""
     import torch
@@ -228,10 +245,12 @@ def train_text(
             meaning = stage.model["text"](ids).last_hidden_state.mean(1)
             guess = stage.model["guess"](meaning).view(-1, *latents.shape[1:]).float()
         stage.learn(F.mse_loss(guess, latents[chosen]))
-    return stage.average["text"] if stage.is_finished else None
+    return stage.average["text"] if stage.is_finished else None  # type: ignore[return-value]
 
 
-def tokens(emoji: Emoji, captions: Captions, tokenizer: "CLIPTokenizer", chosen: "Tensor", stage: "Stage") -> "Tensor":
+def tokens(
+    emoji: Emoji, captions: Captions, tokenizer: "CLIPTokenizer", chosen: "Tensor", stage: "Stage[Any]"
+) -> "Tensor":
     """Token numbers of one caption each for these pictures; some captions are empty."""
     chance = stage.chance()
     texts = [
@@ -244,7 +263,7 @@ def tokens(emoji: Emoji, captions: Captions, tokenizer: "CLIPTokenizer", chosen:
 # --- noise → latents
 
 
-def make_denoiser(plan: Plan, text: "CLIPTextModel"):
+def make_denoiser(plan: Plan, text: "CLIPTextModel") -> "ModuleDict":
     """UNet and text encoder, trained together. The caption reaches the UNet through cross-attention and, pooled, with the time step."""
     from copy import deepcopy
 
@@ -280,7 +299,7 @@ def train_unet(
     tokenizer: "CLIPTokenizer",
     latents: "Tensor",
     vae: "AutoencoderKL",
-    stage: "Stage",
+    stage: "Stage[ModuleDict]",
     plan: Plan,
     out: Path,
 ) -> "StableDiffusionPipeline":
@@ -300,7 +319,8 @@ def train_unet(
         time = (
             (torch.randperm(size, generator=generator) + torch.rand(size, generator=generator)) * 1000 / size
         ).long()
-        noisy, velocity = noising.add_noise(clean, noise, time), noising.get_velocity(clean, noise, time)
+        noisy = noising.add_noise(clean, noise, time)  # type: ignore[arg-type]
+        velocity = noising.get_velocity(clean, noise, time)  # type: ignore[arg-type]
         with autocast():
             guess = stage.model["unet"](noisy, time, stage.model["text"](ids).last_hidden_state).sample.float()
         # min-SNR, with what a caption says about pure noise kept: there the pictures are decided
@@ -313,22 +333,23 @@ def train_unet(
     return assemble(vae, tokenizer, stage.average)
 
 
-def assemble(vae: "AutoencoderKL", tokenizer: "CLIPTokenizer", denoiser) -> "StableDiffusionPipeline":
+def assemble(vae: "AutoencoderKL", tokenizer: "CLIPTokenizer", denoiser: "ModuleDict") -> "StableDiffusionPipeline":
     """A pipeline like any other Stable Diffusion's, on copies of what is being trained."""
     from copy import deepcopy
 
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
-    unet: UNet2DConditionModel = deepcopy(denoiser["unet"])
+    unet: Any = deepcopy(denoiser["unet"])
+    text: Any = deepcopy(denoiser["text"])
     unet.set_default_attn_processor()
     scheduler = DDIMScheduler(**NOISE, set_alpha_to_one=False, steps_offset=1, timestep_spacing="trailing")
     pipeline = StableDiffusionPipeline(
         vae=deepcopy(vae),
-        text_encoder=deepcopy(denoiser["text"]),
+        text_encoder=text,
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=scheduler,
+        scheduler=scheduler,  # type: ignore[arg-type]
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,
@@ -340,14 +361,14 @@ def assemble(vae: "AutoencoderKL", tokenizer: "CLIPTokenizer", denoiser) -> "Sta
 # --- pieces
 
 
-def stage(name: str, model, out: Path, plan: Plan, clock: "Clock") -> "Stage":
+def stage(name: str, model: "M", out: Path, plan: Plan, clock: "Clock") -> "Stage[M]":
     """The model's training, where its last snapshot left it."""
     import torch
 
     from engine.training.trainer.fast_convolution import speed_up
     from engine.training.trainer.steps import Stage
 
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     made = Stage(name, model, out, clock, plan.steps[name], plan.learning_rate[name], plan.seed)
     speed_up(made.model)
     return made
@@ -390,7 +411,7 @@ def redraw_sheet(vae: "AutoencoderKL", emoji: Emoji, file: Path) -> None:
 
     chosen = torch.linspace(0, len(emoji) - 1, 16).long()
     with torch.no_grad():
-        redrawn = vae.decode(vae.encode(as_tensor(emoji, chosen)).latent_dist.mean).sample
+        redrawn = redraw(vae, distribution(vae, as_tensor(emoji, chosen)).mean)
     pixels = ((redrawn.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
     grid([Image.fromarray(array) for array in (*emoji.pixels[chosen.numpy()], *pixels)], 16, file)
 
@@ -399,12 +420,6 @@ def _seed(plan: Plan) -> None:
     import torch
 
     torch.manual_seed(plan.seed)
-
-
-def _half():
-    import torch
-
-    return torch.float16
 
 
 def main() -> None:

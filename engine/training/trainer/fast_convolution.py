@@ -35,7 +35,7 @@ def speed_up(model: nn.Module) -> None:
     """Have the model's convolutions work so under CPU autocast; elsewhere, and in its weights, nothing changes."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d) and module.bias is not None and module.groups == 1:
-            module.forward = partial(_forward, module)
+            module.forward = partial(_forward, module)  # type: ignore[method-assign]
 
 
 def _forward(module: nn.Conv2d, pictures: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -23,6 +24,7 @@ FINAL_SHARE = 0.25
 LEAST = 0.02
 EVERY = 20
 """Steps between lines of the log."""
+M = TypeVar("M", bound=nn.Module)
 
 
 class Clock:
@@ -36,12 +38,10 @@ class Clock:
         return time.monotonic() >= self.end
 
 
-class Stage:
+class Stage(Generic[M]):
     """One model being trained. Iterate over it for the numbers of its steps and call `learn` once in each."""
 
-    def __init__(
-        self, name: str, model: nn.Module, folder: Path, clock: Clock, steps: int, learning_rate: float, seed: int
-    ):
+    def __init__(self, name: str, model: M, folder: Path, clock: Clock, steps: int, learning_rate: float, seed: int):
         self.name = name
         self.model = model
         self.average = deepcopy(model).requires_grad_(False)
@@ -96,7 +96,9 @@ class Stage:
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         decay = min(0.999, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.average.parameters()), [p.detach() for p in self._parameters], 1 - decay)
+        with torch.no_grad():
+            for kept, new in zip(self.average.parameters(), self._parameters, strict=True):
+                kept.lerp_(new, 1 - decay)
         self._figures.append({"loss": loss.item(), **figures})
 
     def save(self) -> None:
