@@ -22,7 +22,7 @@ def learn_tokenizer(captions: Iterable[str], vocabulary: int, length: int) -> "C
     """
     import json
 
-    from tokenizers import AddedToken, Tokenizer, models, trainers
+    from tokenizers import Tokenizer, models, trainers
     from transformers import CLIPTokenizer
 
     # CLIP's own way of splitting; a tokenizer without merges has it ready
@@ -30,20 +30,19 @@ def learn_tokenizer(captions: Iterable[str], vocabulary: int, length: int) -> "C
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=END))
     tokenizer.normalizer = splitter.normalizer
     tokenizer.pre_tokenizer = splitter.pre_tokenizer
+    # all pieces of one byte first: left to the trainer, their order, and with it every number, would change from call to call
+    pieces = [letter + end for end in ("", "</w>") for letter in byte_letters()]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[AddedToken(START, special=True), AddedToken(END, special=True)],
+        special_tokens=[START, END, *pieces],
         initial_alphabet=byte_letters(),
         end_of_word_suffix="</w>",
         show_progress=False,
     )
     tokenizer.train_from_iterator(captions, trainer)
     learnt = json.loads(tokenizer.to_str())["model"]
-    vocab: dict[str, int] = learnt["vocab"]
-    for letter in byte_letters():  # a byte may end a word that was never seen
-        vocab.setdefault(letter + "</w>", len(vocab))
     return CLIPTokenizer(
-        vocab=vocab,
+        vocab=learnt["vocab"],
         merges=[tuple(merge) for merge in learnt["merges"]],  # type: ignore[arg-type]
         model_max_length=length,
         pad_token=END,

@@ -131,8 +131,8 @@ def train_vae(emoji: Emoji, stage: "Stage[AutoencoderKL]", plan: Plan) -> "Autoe
         colours = (redrawn - pictures).abs().mean()
         loss = colours + edges(redrawn, pictures) + 1e-6 * latent.kl().float().mean()
         stage.learn(loss, l1=colours.item())
-        if stage.step % 1000 == 0:
-            redraw_sheet(stage.average, emoji, stage.folder / "samples" / f"vae-{stage.step:05d}.png")
+        if (stage.step + 1) % 500 == 0:
+            redraw_sheet(stage.average, emoji, stage.folder / "samples" / f"vae-{stage.step + 1:05d}.png")
     return standardise(stage.average, emoji) if stage.is_finished else None
 
 
@@ -328,8 +328,8 @@ def train_unet(
         weight = one_more.clamp(max=SNR_CAP) / one_more
         error = (guess - velocity).square().mean((1, 2, 3))
         stage.learn((weight * error).mean(), mse=error.mean().item())
-        if stage.step % 500 == 0:
-            sheet(assemble(vae, tokenizer, stage.average), out / "samples" / f"unet-{stage.step:05d}.png")
+        if (stage.step + 1) % 500 == 0:
+            sheet(assemble(vae, tokenizer, stage.average), out / "samples" / f"unet-{stage.step + 1:05d}.png")
     return assemble(vae, tokenizer, stage.average)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.settings import settings
+from engine.training.picture_tokenizer import END, learn_tokenizer
 from engine.training.starter_diffusion import (
     Plan,
     as_tensor,
@@ -85,6 +86,21 @@ def test_the_folder_is_an_ordinary_pipeline_and_a_seed_fixes_the_picture(trained
     assert [index[part][1] for part in ("unet", "vae", "text_encoder", "tokenizer")] == [
         "UNet2DConditionModel", "AutoencoderKL", "CLIPTextModel", "CLIPTokenizer",
     ]  # fmt: skip
+
+
+def test_a_tokenizer_is_the_same_each_time_and_knows_every_byte(tmp_path):
+    from transformers import CLIPTokenizer
+
+    captions = ["cat face, noto", "猫脸, 立体", "red apple, fluent 3d", "a picture of a whale, noto"] * 3
+    made = [learn_tokenizer(captions, 600, 32) for _ in range(3)]
+    assert made[0].get_vocab() == made[1].get_vocab() == made[2].get_vocab()
+    made[0].save_pretrained(tmp_path)
+    loaded = CLIPTokenizer.from_pretrained(tmp_path)
+    ids = loaded("斑马 Zebra ✿ é").input_ids
+    assert loaded.decode(ids, skip_special_tokens=True).replace(" ", "") == "斑马zebra✿é"
+    assert loaded.unk_token_id not in ids[1:-1]
+    assert loaded("cat " * 50, truncation=True, padding="max_length").input_ids[-1] == loaded.convert_tokens_to_ids(END)
+    assert len(loaded("cat " * 50, truncation=True).input_ids) == 32
 
 
 def test_latents_are_standardised_and_pictures_stay():
