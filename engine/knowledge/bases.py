@@ -50,13 +50,18 @@ class Base(BaseModel):
     created: float = 0.0
     documents: int = 0
     passages: int = 0
+    main_language: str = "und"
+    """That of most documents."""
 
     @property
     def effective_threshold(self) -> float:
-        """The threshold that holds."""
-        if self.threshold is not None:
-            return self.threshold
-        return embeddings.about(self.embedding or "e5").threshold
+        """The threshold that holds for questions in the language of most documents."""
+        return self.threshold if self.threshold is not None else self.default_threshold
+
+    @property
+    def default_threshold(self) -> float:
+        """The embedding model's."""
+        return embeddings.about(self.embedding or "e5").reads(self.main_language == "zh").least(self.passages)
 
 
 def create(
@@ -94,9 +99,9 @@ def create(
         )
         made = settings().knowledge_bases / f".{base.id}"
         made.mkdir()
-        make(made, base.model_dump(exclude={"id", "documents", "passages"}))
+        make(made, base.model_dump(exclude={"id", "documents", "passages", "main_language"}))
         made.rename(made.with_name(base.id))
-    return base
+    return read(base.id)
 
 
 def get(name: str) -> Base:
@@ -134,6 +139,8 @@ def read(base_id: str) -> Base:
         values: dict[str, Any] = all_info(db)
         values["documents"] = db.execute("SELECT COUNT(*) FROM documents").fetchone()[0]
         values["passages"] = db.execute("SELECT COUNT(*) FROM passages").fetchone()[0]
+        languages = db.execute("SELECT language FROM documents GROUP BY language ORDER BY COUNT(*) DESC LIMIT 1")
+        values["main_language"] = next((row[0] for row in languages), values["language"])
     known = {key: value for key, value in values.items() if key in Base.model_fields and value is not None}
     return Base(id=base_id, **known)
 

@@ -19,6 +19,7 @@ from engine.knowledge.bases import Base
 from engine.knowledge.database import folder, get_info, locked, put_info, reading, writing
 from engine.knowledge.lexical import Lexical
 from engine.knowledge.passages import Passage, by_vectors
+from engine.knowledge.terms import is_chinese
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,8 @@ def search(base_ids: Sequence[str], question: str, limit: int = 5, threshold: fl
     thresholds: list[float] = []
     for base_id in dict.fromkeys(base_ids):
         base = bases.read(base_id)
-        least = base.effective_threshold if threshold is None else threshold
+        own = base.threshold if threshold is None else threshold
+        least = _reading(base, question).least(base.passages) if own is None else own
         thresholds.append(least)
         ranked = _ranked(base, question, max(limit, 10))
         # the gate is the fused score also where a cross-encoder orders what passed it: that is what was calibrated
@@ -115,6 +117,10 @@ def _order(hit: Hit) -> float:
     return hit.score if hit.rerank is None else hit.rerank
 
 
+def _reading(base: Base, question: str) -> embeddings.Reading:
+    return embeddings.about(base.embedding or "e5").reads(is_chinese(question))
+
+
 def _candidates(base: Base, question: str) -> list[Hit]:
     """What either arm proposes, with the scores of both."""
     question = question.replace("\0", " ").strip()
@@ -123,7 +129,7 @@ def _candidates(base: Base, question: str) -> list[Hit]:
     question = question[:_MOST_QUESTION]
     if base.embedding is None:
         return []
-    known = embeddings.about(base.embedding)
+    reading_ = _reading(base, question)
     vector = embeddings.embedder(base.embedding).question(question)
     index.load_library()
     with locked(base.id), reading(base.id) as db:
@@ -134,14 +140,14 @@ def _candidates(base: Base, question: str) -> list[Hit]:
         wordy = _best(numbers, shares, CANDIDATES)
         cosines = nearest | index.cosines(base.id, db, vector, [number for number in wordy if number not in nearest])
         passages = by_vectors(db, list(cosines))
-        floor = known.floor if known.floor is not None else _floor(base)
+        floor = reading_.floor if reading_.floor is not None else _floor(base)
     share_of = _shares(numbers, shares, cosines)
     hits = []
     by_meaning = {number: place for place, number in enumerate(nearest, 1)}
     by_words = {number: place for place, number in enumerate(wordy, 1)}
     for number, passage in passages.items():
         dense = min(1.0, max(0.0, (cosines[number] - floor) / (1 - floor)))
-        score = (share_of[number] + known.weight * dense) / (1 + known.weight)
+        score = (share_of[number] + reading_.weight * dense) / (1 + reading_.weight)
         ranks = by_words.get(number), by_meaning.get(number)
         hits.append(Hit(base.id, base.name, passage, score, share_of[number], dense, *ranks))
     return hits

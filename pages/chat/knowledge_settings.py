@@ -78,7 +78,7 @@ def _threshold(base: Base, form: Form) -> None:
         key=form.key("own_threshold"),
         help=t(
             "Off takes the embedding model's: {threshold}. The tab Check finds one that suits your documents.",
-            threshold=f"{embedding.about(base.embedding or 'e5').threshold:.2f}",
+            threshold=f"{base.default_threshold:.2f}",
         ),
     )
     st.slider(

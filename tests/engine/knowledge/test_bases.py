@@ -65,3 +65,13 @@ def test_an_id_cannot_leave_its_folder(name):
         bases.read(name)
     with pytest.raises(BadInput, match="no knowledge base"):
         bases.delete(name)
+
+
+def test_the_threshold_follows_language_and_size():
+    from engine.knowledge.embedding import MANY, about
+
+    chinese, english = about("e5").reads(chinese=True), about("e5").reads(chinese=False)
+    assert (chinese.least(MANY), chinese.least(10**6)) == (0.3, 0.3)
+    assert english.least(MANY) == 0.2
+    assert 0.05 < chinese.least(1) == chinese.least(4) < chinese.least(16) < chinese.least(64) < 0.3
+    assert bases.create("zh", language="zh").effective_threshold == chinese.least(0)

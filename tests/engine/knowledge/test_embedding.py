@@ -7,7 +7,15 @@ import pytest
 
 from engine.knowledge import embedding
 
-TEXTS = ["灯塔高三十七米。", "The harbour opens at six.", "x", "电池可用四十小时。" * 20, "a\x00b", "Rye needs cold.", "最后一段"]
+TEXTS = [
+    "灯塔高三十七米。",
+    "The harbour opens at six.",
+    "x",
+    "电池可用四十小时。" * 20,
+    "a\x00b",
+    "Rye needs cold.",
+    "最后一段",
+]
 
 
 @pytest.mark.parametrize("name", ["e5", "minilm"])

@@ -32,7 +32,7 @@ def test_scores_go_from_0_to_1_and_say_why(tmp_path):
     base = filled(tmp_path, lantern_md=LANTERN, harbour_txt=HARBOUR)
     found = retrieval.search([base.id], "battery of the Zorvex 9", threshold=0)
     for hit in found.hits:
-        weight = embedding.about("minilm").weight
+        weight = embedding.about("minilm").reading.weight
         assert 0 <= hit.score <= 1
         assert hit.score == pytest.approx((hit.lexical + weight * hit.dense) / (1 + weight))
     assert [hit.score for hit in found.hits] == sorted((hit.score for hit in found.hits), reverse=True)
