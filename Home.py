@@ -24,9 +24,7 @@ def sections() -> dict[str, list[st.Page]]:
         "": [st.Page("pages/home/dashboard.py", title=t("Home"), icon=":material/home:", default=True)],
         t("Talk"): [
             st.Page("pages/chat/chat.py", title=t("Chat"), icon=":material/forum:", url_path="chat"),
-            st.Page(
-                "pages/chat/knowledge.py", title=t("Knowledge"), icon=":material/menu_book:", url_path="knowledge"
-            ),
+            st.Page("pages/chat/knowledge.py", title=t("Knowledge"), icon=":material/menu_book:", url_path="knowledge"),
             st.Page(
                 "pages/chat/feedback.py", title=t("Feedback"), icon=":material/thumbs_up_down:", url_path="feedback"
             ),

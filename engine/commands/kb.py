@@ -51,7 +51,9 @@ def _add_bases(group) -> None:
     parser = add_command(group, "set", set_, "change what is said of a knowledge base, and when it refuses")
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--description", help="what is in it")
-    parser.add_argument("--threshold", type=float, help="least score, 0 to 1, of a passage that may answer")
+    parser.add_argument(
+        "--threshold", help="least score, 0 to 1, of a passage that may answer; auto for the embedding model's own"
+    )
     parser.add_argument("--no-answer", metavar="TEXT", help="what is said when nothing reaches it")
     parser.add_argument(
         "--reranker",
@@ -109,7 +111,7 @@ def create(arguments: argparse.Namespace) -> dict[str, Any]:
 
     splitter = parse(Splitter, given(arguments, Splitter))
     base = bases.create(arguments.name, arguments.description, arguments.language, arguments.embedding, splitter)
-    say(f"“{base.name}” is ready; `python -m engine kb add {base.id} FILE…` fills it.")
+    say(f"“{base.name}” is ready; `python -m engine kb add '{base.name}' FILE…` fills it.")
     return _described(base)
 
 
@@ -153,7 +155,18 @@ def set_(arguments: argparse.Namespace) -> dict[str, Any]:
         raise BadInput("Say what to change: --description, --threshold, --no-answer or --reranker.")
     if "reranker" in values:
         values["reranker"] = values["reranker"] or None
+    if "threshold" in values:
+        values["threshold"] = _threshold(values["threshold"])
     return _told(bases.change(base.id, **values))
+
+
+def _threshold(word: str) -> float | None:
+    from engine.errors import BadInput
+
+    try:
+        return None if word == "auto" else float(word)
+    except ValueError as error:
+        raise BadInput("The threshold must be from 0 to 1.") from error
 
 
 def delete(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -169,16 +182,20 @@ def delete(arguments: argparse.Namespace) -> dict[str, Any]:
 def reindex(arguments: argparse.Namespace) -> dict[str, Any]:
     """Another model, another splitter, or both."""
     from engine.fields import parse
-    from engine.knowledge import bases
+    from engine.knowledge import bases, documents
     from engine.knowledge.ingest import reindex as reindex_
     from engine.knowledge.splitting import Splitter
 
     base = bases.get(arguments.name)
     values = given(arguments, Splitter)
     splitter = parse(Splitter, {**base.splitter.model_dump(), **values}) if values else None
+    kept = [document.name for document in documents.list_documents(base.id) if document.worked_on] if splitter else []
     with bar("reindex", "passage") as progress:
-        reindex_(base.id, arguments.embedding, splitter, progress)
-    return _told(bases.get(base.id))
+        after = reindex_(base.id, arguments.embedding, splitter, progress)
+    say(f"“{after.name}” is indexed anew: {after.passages} passages, embedding {after.embedding}.")
+    for name in kept:
+        say(f"“{name}” was not split again: passages of it were corrected or switched off.")
+    return _described(after)
 
 
 def add_files(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -197,7 +214,10 @@ def add_files(arguments: argparse.Namespace) -> dict[str, Any]:
         print(note.text, file=sys.stderr)
     if error:
         raise BadInput(error.sentence, **error.values)
-    say(f"Documents added: {done.added}; replaced: {done.replaced}; unchanged: {done.unchanged}")
+    counts = (
+        f"added: {done.added}; replaced: {done.replaced}; unchanged: {done.unchanged}; refused: {len(done.refused)}"
+    )
+    say(f"Documents {counts}")
     for name, others in done.duplicates.items():
         say(f"“{name}” says the same as {', '.join(f'“{other}”' for other in others)}.")
     after = bases.get(base.id)
@@ -237,7 +257,7 @@ def list_passages(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     for passage in found:
         page = f"page {passage.page}, " if passage.page is not None else ""
         state = "" if passage.enabled else ", disabled"
-        say(f"— {passage.id} ({page}line {passage.line}{state})\n{passage.text}")
+        say(f"Passage {passage.id}, key {passage.key} ({page}line {passage.line}{state})\n{passage.text}\n")
     return [passage.model_dump(mode="json") for passage in found]
 
 

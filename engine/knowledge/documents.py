@@ -41,6 +41,8 @@ class Document(BaseModel):
     language: str
     """ISO 639-1 code, or `und` if it cannot be told."""
     added: float
+    worked_on: bool = False
+    """Whether a passage of it was corrected or switched off."""
     same_as: list[str] = []
     """Other documents of the base with the same content."""
 
@@ -70,7 +72,9 @@ def list_documents(base_id: str) -> list[Document]:
         rows = db.execute(
             "SELECT d.*, (SELECT COUNT(number) FROM pages WHERE document = d.id) AS pages,"
             " (SELECT COALESCE(SUM(LENGTH(text)), 0) FROM pages WHERE document = d.id) AS characters,"
-            " (SELECT COUNT(*) FROM passages WHERE document = d.id) AS passages FROM documents d ORDER BY name"
+            " (SELECT COUNT(*) FROM passages WHERE document = d.id) AS passages,"
+            " (SELECT COUNT(*) FROM passages WHERE document = d.id AND (edited OR NOT enabled)) > 0 AS worked_on"
+            " FROM documents d ORDER BY name"
         ).fetchall()
     by_hash: dict[str, list[str]] = {}
     for row in rows:

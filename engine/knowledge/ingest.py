@@ -161,8 +161,9 @@ def reindex(
 ) -> Base:
     """Make the index anew, for another embedding model or splitter. People go on asking the old one until the new one is whole.
 
-    Documents are split again only for another splitter; passages that came ready-made stay as they are. What was corrected
-    by hand is kept unless its document is split again.
+    Documents are split again only for another splitter. Passages that came ready-made stay as they are, and so do those of a
+    document in which somebody corrected one or switched one off: that work would be lost. A threshold of the base's own goes
+    with the model that it was calibrated for.
 
     Args:
         base_id: the base.
@@ -209,7 +210,9 @@ def _split_again(base_id: str, name: str, splitter: Splitter, progress: Progress
 
 
 def _stored(base_id: str, document: documents.Document, splitter: Splitter) -> Prepared | None:
-    """A document of the base, split anew; None if its passages came ready-made or it has gone meanwhile."""
+    """A document of the base, split anew; None if its passages came ready-made or were worked on, or it has gone meanwhile."""
+    if document.worked_on:
+        return None
     with reading(base_id) as db:
         row = db.execute("SELECT given FROM documents WHERE id = ?", (document.id,)).fetchone()
         if row is None or row["given"]:

@@ -72,5 +72,6 @@ def _swap(base_id: str, name: str, collection: int, numbers: dict[int, int]) -> 
         put_info(db, "collection", collection)
         put_info(db, "embedding", name)
         put_info(db, "floor", None)
+        put_info(db, "threshold", None)  # it was calibrated for scores of another model
         before, generation = get_info(db, "generation"), next_generation(db)
     index.keep_up(base_id, before, generation)

@@ -17,10 +17,16 @@ _SOMETHING = 0.01
 
 
 def why(message: Message, knowledge: Knowledge) -> None:
-    """Folded; drawn when it is opened."""
+    """Folded, unless the answer cites nothing: then the passages are all that can be relied on."""
     title = t("Why no passage fits") if knowledge.refused else t("Why these passages")
+    uncited = not knowledge.refused and knowledge.checked is not None and not knowledge.checked.citations
     with st.expander(
-        title, icon=":material/troubleshoot:", type="compact", key=f"knowledge.why.{message.id}", on_change="rerun"
+        title,
+        expanded=uncited,
+        icon=":material/troubleshoot:",
+        type="compact",
+        key=f"knowledge.why.{message.id}",
+        on_change="rerun",
     ) as box:
         if box.open:
             _explain(message, knowledge)
@@ -30,14 +36,14 @@ def _explain(message: Message, knowledge: Knowledge) -> None:
     hits = [hit_of(hit) for hit in knowledge.hits]
     below = [hit for hit in map(hit_of, knowledge.below) if hit.score >= _SOMETHING]
     st.caption(f"{t('Looked up: {question}', question=harmless(knowledge.question))} · {_seconds(knowledge)}")
-    threshold = f"{knowledge.threshold:.2f}"
+    threshold = f"{knowledge.threshold:.3f}"
     if hits:
         _table(hits, f"knowledge.hits.{message.id}", first=1)
         _open_buttons(message, hits, first=1)
     elif below:
         best = max(hit.score for hit in below)
         st.markdown(
-            t("The best passage scores {best}, and {threshold} is needed.", best=f"{best:.2f}", threshold=threshold)
+            t("The best passage scores {best}, and {threshold} is needed.", best=f"{best:.3f}", threshold=threshold)
         )
         st.caption(t("If it does hold the answer, the threshold is too high: see Settings, or calibrate it in Check."))
     else:

