@@ -28,6 +28,14 @@ def rate(owner: str, line: list[Message], message: Message, **judgement: Unpack[
     )
 
 
+def ratings(owner: str, line: list[Message]) -> dict[int | None, Feedback]:
+    """What this person has said of the replies in a conversation, by message."""
+    if not line:
+        return {}
+    asked = store.FeedbackFilter(annotator=owner, kind="rating", conversation_id=line[0].conversation_id)
+    return {row.message_id: row for row in store.find(asked)}
+
+
 def vote(owner: str, line: list[Message], a: Message, b: Message, winner: Winner, left: Side) -> None:
     """Judge two replies to the same prompt; the winner's branch becomes the active one.
 

@@ -11,7 +11,6 @@ import streamlit as st
 from engine.chat import conversations, judgements
 from engine.chat.conversations import Conversation, Message
 from engine.chat.turns import LiveReply, start_reply
-from engine.feedback.store import FeedbackFilter, find
 from pages.chat.blind import blind_banner, blind_view
 from pages.chat.conversation_list import conversation_list, current_conversation
 from pages.chat.messages import TO_ANSWER, assistant_message, user_message
@@ -60,14 +59,7 @@ def _welcome() -> None:
 
 
 def _show(line: list[Message]) -> None:
-    given = (
-        {
-            row.message_id: row
-            for row in find(FeedbackFilter(annotator=person(), kind="rating", conversation_id=line[0].conversation_id))
-        }
-        if line
-        else {}
-    )
+    given = judgements.ratings(person(), line)
     for message in line:
         if message.role == "user":
             user_message(message)

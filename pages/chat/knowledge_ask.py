@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from engine.chat import conversations, judgements
 from engine.chat.conversations import Conversation, Message
 from engine.chat.turns import LiveReply
-from engine.feedback.store import FeedbackFilter, find
 from engine.knowledge import sample
 from engine.knowledge.answering import LiveAnswer, answer_turn, without_knowledge
 from engine.knowledge.bases import Base
@@ -166,14 +165,7 @@ def _welcome(base: Base, settings: TalkSettings, ready: bool) -> None:
 
 
 def _show(line: list[Message]) -> None:
-    given = (
-        {
-            row.message_id: row
-            for row in find(FeedbackFilter(annotator=person(), kind="rating", conversation_id=line[0].conversation_id))
-        }
-        if line
-        else {}
-    )
+    given = judgements.ratings(person(), line)
     for message in line:
         if message.role == "user":
             user_message(message)
