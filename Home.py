@@ -6,6 +6,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from pages.shared import frame
 from pages.shared.i18n import language, t
 from pages.shared.keeper import keep_queue
+from pages.shared.late_timers import ignore_late_timers
 
 
 def main() -> None:
@@ -45,4 +46,5 @@ else:
     # The server imports this module once, before anybody asks for a page. A folder called `pages` makes Streamlit take the
     # first visit for one to an app of its older kind, and greet a deep link with "Page not found": say here that it is not.
     PagesManager.uses_pages_directory = False
+    ignore_late_timers()
     app = st.App(__file__, lifespan=keep_queue)

@@ -34,7 +34,7 @@ def main() -> None:
         st.fragment(_several, run_every="5s" if live else None)(shown)
         compare(_asked())
     elif shown:
-        st.fragment(_one, run_every="5s" if live else None)(shown)
+        st.fragment(_one, run_every="5s" if live else None)(shown, live)
         run = _chosen(shown)
         st.query_params["run"] = run.id
         run_panel(run)
@@ -87,7 +87,9 @@ def _chosen(runs: list[Run]) -> Run:
     return next((run for run in runs if run.id == asked), runs[0])
 
 
-def _one(runs: list[Run]) -> None:
+def _one(runs: list[Run], live: bool) -> None:
+    if live and all(run.status().state in ENDED for run in runs):
+        st.rerun()  # the whole page: looking every five seconds ends
     chosen = run_table(runs, [_chosen(runs).id], several=False)
     if chosen and chosen[0] != _chosen(runs).id:
         st.query_params["run"] = chosen[0]

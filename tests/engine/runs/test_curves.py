@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import time
 
 import numpy as np
 import pytest
@@ -107,14 +106,3 @@ def test_smoothing_is_the_mean_of_the_last_ones_and_touches_the_loss_alone(run):
     curves = read_curves(run, smooth=0.02)
     assert {value for _, value in curves.points["loss"][1:]} == {0.5}
     assert {value for _, value in curves.points["eval_loss"]} == {0.0, 1.0}
-
-
-def test_ten_thousand_steps_are_read_in_a_moment(run):
-    event = {"time": 1.0, "learning_rate": 1e-4, "grad_norm": 1.25, "tokens_per_second": 812.5, "memory": 1200000000}
-    _write(run, *({**event, "step": n, "loss": 1 / n} for n in range(1, 10_001)))
-    began = time.process_time()
-    read_curves(run, ["loss"])
-    fast = time.process_time() - began
-    began = time.process_time()
-    run.events()
-    assert fast < time.process_time() - began
