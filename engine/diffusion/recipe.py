@@ -14,33 +14,35 @@ Scheduler = Literal["ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "
 class LoraWeight(BaseModel):
     """An adapter of lora_store/ and how strongly it takes part; a negative weight takes away."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    name: str
+    name: str = Field(max_length=200)
     weight: float = Field(1.0, ge=-10, le=10)
-    blocks: dict[Annotated[str, Field(max_length=60)], float] = {}
+    blocks: dict[Annotated[str, Field(max_length=60)], Annotated[float, Field(ge=-10, le=10)]] = Field(
+        {}, max_length=100
+    )
     """Other weights for parts of the model: `text_encoder`, `down`, `mid`, `up`, or one block such as `up.1`."""
-    fingerprint: str | None = None
+    fingerprint: str | None = Field(None, max_length=200)
     """Of the weights that drew the picture: an adapter trained anew under the same name is another."""
 
 
 class Recipe(BaseModel):
     """One picture. Sizes are in pixels of the picture as drawn."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     mode: Mode = "txt2img"
     prompt: str = Field("", max_length=10_000)
     negative_prompt: str = Field("", max_length=10_000)
-    model: str = "starter"
-    model_fingerprint: str | None = None
+    model: str = Field("starter", max_length=1000)
+    model_fingerprint: str | None = Field(None, max_length=200)
     width: int = Field(64, ge=8, le=4096, multiple_of=8)
     height: int = Field(64, ge=8, le=4096, multiple_of=8)
     steps: int = Field(20, ge=1, le=500)
     guidance_scale: float = Field(4.0, ge=0, le=50)
     scheduler: Scheduler = "ddim"
     seed: int = Field(0, ge=0, lt=2**63)
-    loras: list[LoraWeight] = []
+    loras: list[LoraWeight] = Field([], max_length=100)
     strength: float | None = Field(None, gt=0, le=1)
     """Of img2img and inpainting: how much of the source may change."""
     source: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
