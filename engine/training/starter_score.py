@@ -17,7 +17,7 @@ from engine.diffusion.nouns import COMMON
 from engine.errors import StudioError
 from engine.files import write_json
 from engine.settings import settings
-from engine.training.starter_diffusion import as_tensor, autocast
+from engine.training.starter_parts import as_tensor, autocast
 
 if TYPE_CHECKING:
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline

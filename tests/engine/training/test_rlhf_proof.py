@@ -17,8 +17,9 @@ UNSEEN = 40
 
 
 @pytest.fixture
-def data(starter):
-    """200 planted rows to train on, and others about subjects that are not among them."""
+def data(starter, monkeypatch):
+    """200 planted rows to train on, and others about subjects that are not among them. Trained as people do: `auto`."""
+    monkeypatch.setenv("STUDIO_DTYPE", "auto")
     planted.plant()
     registry.create("unseen", planted.pairs(planted.UNSEEN), [])
 
