@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.adapters.pickles import refuse_pickle
 from engine.errors import BadInput
@@ -50,6 +50,8 @@ class Card(BaseModel):
     family: str | None = None
     """Of an image adapter: which make of model it fits, as `engine.adapters.formats.family` tells them apart."""
     trigger_words: str = ""
+    default_weight: float = Field(1.0, ge=-10, le=10)
+    """Of an image adapter: how strongly it is used where nobody says otherwise."""
     metadata: dict[str, str] = {}
     """What the file it was imported from said of itself (`ss_*`, `modelspec.*`)."""
 
@@ -192,6 +194,21 @@ def add_metrics(name: str, fingerprint: str, **metrics: Any) -> None:
         if adapter.fingerprint == fingerprint:
             card = adapter.card.model_copy(update={"metrics": {**adapter.card.metrics, **metrics}})
             write_json(adapter.path / CARD, card.model_dump())
+
+
+def edit_card(name: str, **changes: Any) -> Adapter:
+    """Write down what a person says of an adapter, such as its trigger words or its default weight.
+
+    Args:
+        name: the adapter.
+        changes: fields of its card, with their new values.
+
+    Raises:
+        BadInput: there is no such adapter.
+    """
+    adapter = read_adapter(name)
+    write_json(adapter.path / CARD, adapter.card.model_copy(update=changes).model_dump())
+    return read_adapter(name)
 
 
 def delete_adapter(name: str) -> None:
