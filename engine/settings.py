@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     quantization: Literal["none", "4bit", "8bit"] = Field(
         "none", description="Shrink the base model's weights with bitsandbytes (NVIDIA GPUs only)."
     )
+    picture_model: str = Field(
+        "starter",
+        description="The picture model: `starter`, the name of a folder or `.safetensors` file under `var/models/`, a path, or a hub id.",
+    )
+    picture_offload: Literal["none", "model", "sequential"] = Field(
+        "none",
+        description="Keep picture models in the computer's memory and bring to the GPU only the part that computes (`model`), "
+        "or only its current layer (`sequential`): less GPU memory, slower.",
+    )
     device_map: str = Field(
         "auto",
         description="Where layers go: `auto`, `balanced`, `sequential`, or one device such as `cuda:0` or `cpu`.",

@@ -11,7 +11,7 @@ import pytest
 
 from engine.settings import ROOT, settings
 
-pytest_plugins = ["tests.cluster"]
+pytest_plugins = ["tests.cluster", "tests.picture_models"]
 
 STARTER = ROOT / "var" / "models" / "starter"
 PROVE = os.environ.get("STUDIO_PROVE") == "1"

@@ -9,9 +9,10 @@ import atexit
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from engine.adapters.store import Adapter, read_adapter
 from engine.devices import devices
@@ -47,6 +48,27 @@ class LoadedModel:
     """Requests in progress or waiting."""
 
 
+class Owner(Protocol):
+    """A loaded model and its thread, as far as memory is concerned."""
+
+    name: str
+    bytes: int
+    last_used: float
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def busy(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def join(self) -> None: ...
+
+
+Guest = TypeVar("Guest", bound=Owner)
+
+
 class Host:
     """Use `host()`, which gives the process's only one.
 
@@ -57,6 +79,7 @@ class Host:
     def __init__(self, budget: int):
         self._budget = budget
         self._owners: dict[str, ModelOwner] = {}
+        self._guests: list[Owner] = []
         self._lock = threading.Lock()
 
     def generate(
@@ -98,20 +121,47 @@ class Host:
         """Give the memory of one model, or of all, back; requests in progress end as cancelled."""
         with self._lock:
             names = [model] if model else list(self._owners)
-            ending = [self._owners.pop(name) for name in names if name in self._owners]
+            ending: list[Owner] = [self._owners.pop(name) for name in names if name in self._owners]
+            if model is None:
+                ending, self._guests = [*ending, *self._guests], []
         for owner in ending:
             owner.close()
         for owner in ending:
             owner.join()
 
+    def admit(self, name: str, needed: int, start: Callable[[list[Owner]], Guest]) -> Guest:
+        """Load a model that is not for chat (a picture model) within the same budget; idle models make room for it.
+
+        Args:
+            name: for the message.
+            needed: bytes that it will take.
+            start: makes its owner, given those whose end it must wait for before it loads.
+
+        Raises:
+            Failure: there is not enough memory.
+        """
+        with self._lock:
+            guest = start(self._make_room(name, needed))
+            self._guests.append(guest)
+            return guest
+
     def _load(self, name: str) -> "ModelOwner":
         needed = loader.bytes_needed(resolve(name), loader.Placement.from_settings())
-        idle = [owner for owner in self._owners.values() if not owner.busy]
-        making_room: list[ModelOwner] = []
+        return ModelOwner(name, needed, after=self._make_room(name, needed))
+
+    def _make_room(self, name: str, needed: int) -> list[Owner]:
+        """Close idle models, the longest unused first, until so much is free; returns those that are on their way out."""
+        self._guests = [guest for guest in self._guests if guest.alive]
+        idle = [owner for owner in [*self._owners.values(), *self._guests] if not owner.busy]
+        making_room: list[Owner] = []
         for owner in sorted(idle, key=lambda owner: owner.last_used):
             if self._used() + needed <= self._budget:
                 break
-            making_room.append(self._owners.pop(owner.name))
+            making_room.append(owner)
+            if owner in self._guests:
+                self._guests.remove(owner)
+            else:
+                self._owners.pop(owner.name)
             owner.close()
         if self._used() + needed > self._budget:
             raise Failure(
@@ -120,10 +170,10 @@ class Host:
                 needed=needed / 2**30,
                 free=max(0, self._budget - self._used()) / 2**30,
             )
-        return ModelOwner(name, needed, after=making_room)
+        return making_room
 
     def _used(self) -> int:
-        return sum(owner.bytes for owner in self._owners.values() if owner.alive)
+        return sum(owner.bytes for owner in [*self._owners.values(), *self._guests] if owner.alive)
 
 
 class ModelOwner:
@@ -135,7 +185,7 @@ class ModelOwner:
         after: owners whose memory it needs; it waits for their end.
     """
 
-    def __init__(self, name: str, estimate: int, after: "list[ModelOwner]"):
+    def __init__(self, name: str, estimate: int, after: list[Owner]):
         self.name = name
         self.bytes = estimate
         self.last_used = time.monotonic()
