@@ -37,6 +37,9 @@ def sections() -> dict[str, list[st.Page]]:
             st.Page("pages/train/rlhf.py", title=t("RLHF"), icon=":material/recommend:", url_path="rlhf"),
             st.Page("pages/train/runs.py", title=t("Runs"), icon=":material/monitoring:", url_path="runs"),
         ],
+        t("Draw"): [
+            st.Page("pages/image/lora.py", title=t("Image LoRA"), icon=":material/palette:", url_path="image-lora"),
+        ],
     }
 
 
