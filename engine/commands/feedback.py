@@ -14,7 +14,7 @@ def add(commands) -> None:
     reading.add_argument("file", type=Path, metavar="FILE", help="what `export --format jsonl` wrote")
     reading.add_argument("--annotator", help="who judged, for lines that do not say so")
     writing = add_command(group, "export", _export, "write judgements, or training data made of them, as JSON lines")
-    writing.add_argument("--format", required=True, choices=["jsonl", "sft", "preference", "unpaired"])
+    writing.add_argument("--format", required=True, choices=["jsonl", "sft", "preference", "unpaired", "pictures"])
     writing.add_argument("--out", required=True, type=Path, metavar="FILE")
     writing.add_argument("--annotator", help="only this person's")
     writing.add_argument("--kind", choices=["rating", "comparison", "kept"], help="only this kind")
@@ -49,11 +49,15 @@ def _import(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _export(arguments: argparse.Namespace) -> dict[str, Any]:
+    from engine.feedback import pictures
     from engine.feedback.export import FORMATS, export_rows
     from engine.feedback.store import FeedbackFilter, find
 
     chosen = FeedbackFilter(arguments.annotator, arguments.kind, since=_moment(arguments.since))
-    rows = FORMATS[arguments.format](reversed(find(chosen)))
+    if arguments.format == "pictures":
+        rows = pictures.to_jsonl(reversed(pictures.find(chosen)))
+    else:
+        rows = FORMATS[arguments.format](reversed(find(chosen)))
     export_rows(arguments.out, rows)
     say(f"{len(rows)} rows written to {arguments.out}.")
     return {"rows": len(rows), "file": str(arguments.out)}
@@ -62,6 +66,8 @@ def _export(arguments: argparse.Namespace) -> dict[str, Any]:
 def _stats(arguments: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from engine.feedback import pictures
+    from engine.feedback.picture_figures import figures
     from engine.feedback.stats import Tally, agreement, summarise
     from engine.feedback.store import find
 
@@ -79,6 +85,12 @@ def _stats(arguments: argparse.Namespace) -> dict[str, Any]:
     for field, found in agreements.items():
         alpha = "undefined" if found.alpha is None else f"{found.alpha:.3f}"
         say(f"Agreement on {field}s: alpha {alpha}, {found.replies} shared replies, {found.annotators} people.")
+    drawn = figures(pictures.find())
+    if drawn.rows:
+        say(_line("pictures", drawn), f" {drawn.comparisons} comparison")
+        for title, standings in (("model", drawn.models), ("LoRA", drawn.loras)):
+            for name, standing in standings.items():
+                say(_fared(f"pictures of {title} {name or '(none)'}", standing))
     return {
         **plain({"all": summary.total})["all"],
         "kinds": summary.kinds,
@@ -86,6 +98,24 @@ def _stats(arguments: argparse.Namespace) -> dict[str, Any]:
         "annotators": plain(summary.annotators),
         "adapters": plain(summary.adapters),
         "agreement": {field: asdict(found) for field, found in agreements.items()},
+        "pictures": {
+            **{name: getattr(drawn, name) for name in ("rows", "good", "bad", "comparisons")},
+            "models": {name: _standing(each) for name, each in drawn.models.items()},
+            "loras": {name: _standing(each) for name, each in drawn.loras.items()},
+        },
+    }
+
+
+def _standing(standing) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    rate = standing.win_rate
+    return {
+        "good": standing.good,
+        "bad": standing.bad,
+        "good_share": standing.good_share,
+        "good_interval": standing.good_interval,
+        "win_rate": rate and asdict(rate),
     }
 
 
@@ -114,6 +144,16 @@ def _told(annotator: str, rows: int, what: str) -> dict[str, Any]:
 def _line(title: str, tally) -> str:
     share = "" if tally.good_share is None else f" ({tally.good_share:.0%} good)"
     return f"{title}: {tally.rows} rows, {tally.good} good, {tally.bad} bad{share}"
+
+
+def _fared(title: str, standing) -> str:
+    words = [f"{title}: {standing.good} good, {standing.bad} bad"]
+    if standing.good_share is not None:
+        low, high = standing.good_interval
+        words.append(f"{standing.good_share:.0%} good ({low:.0%} to {high:.0%})")
+    if rate := standing.win_rate:
+        words.append(f"{rate.rate:.0%} of {rate.total} comparisons won ({rate.low:.0%} to {rate.high:.0%})")
+    return ", ".join(words)
 
 
 def _moment(words: str | None):

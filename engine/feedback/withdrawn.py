@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.database import Base, UtcTime, now, session, writing
 from engine.errors import BadInput
+from engine.feedback import pictures
 from engine.feedback.schema import Feedback
 from engine.feedback.store import FeedbackFilter, count
 
@@ -39,7 +40,7 @@ def withdraw(annotator: str, by: str | None = None) -> int:
     Raises:
         BadInput: this person has judged nothing.
     """
-    rows = count(FeedbackFilter(annotator=annotator))
+    rows = _said(annotator)
     if not rows:
         raise BadInput("There is no feedback of “{name}”: check how the name is written.", name=annotator[:100])
     with writing() as db:
@@ -62,7 +63,7 @@ def readmit(annotator: str) -> int:
         if row is None:
             raise BadInput("The feedback of “{name}” is not withdrawn.", name=annotator[:100])
         db.delete(row)
-    return count(FeedbackFilter(annotator=annotator))
+    return _said(annotator)
 
 
 def withdrawn() -> set[str]:
@@ -75,3 +76,8 @@ def trainable(rows: Iterable[Feedback]) -> list[Feedback]:
     """The judgements that may be learnt from."""
     gone = withdrawn()
     return [row for row in rows if row.annotator not in gone]
+
+
+def _said(annotator: str) -> int:
+    chosen = FeedbackFilter(annotator=annotator)
+    return count(chosen) + pictures.count(chosen)

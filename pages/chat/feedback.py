@@ -2,8 +2,16 @@
 
 import streamlit as st
 
+from engine.feedback import pictures
 from engine.feedback.store import count
-from pages.chat import feedback_figures, feedback_files, feedback_filters, feedback_list, feedback_row
+from pages.chat import (
+    feedback_figures,
+    feedback_files,
+    feedback_filters,
+    feedback_list,
+    feedback_pictures,
+    feedback_row,
+)
 from pages.chat.feedback_withdraw import withdraw_people
 from pages.shared import frame
 from pages.shared.i18n import t
@@ -16,7 +24,7 @@ def main() -> None:
         feedback_row.show()
         return
     st.title(t("Feedback"))
-    if not count():
+    if not count() and not pictures.count():
         _welcome()
         return
     st.caption(t("What people think of the model's replies. Good ones, corrections and choices become training data."))
@@ -26,9 +34,9 @@ def main() -> None:
 
 def _tabs() -> None:
     filters = feedback_filters.show()
-    judgements, figures, files = st.tabs(
-        [t("Judgements"), t("Figures"), t("Export and import")], key=feedback_files.TABS, on_change="rerun"
-    )
+    names = [t("Judgements"), t("Figures"), t("Export and import")]
+    drawn = [t("Pictures")] if pictures.count() else []
+    judgements, figures, files, *of_pictures = st.tabs(names + drawn, key=feedback_files.TABS, on_change="rerun")
     if judgements.open:
         with judgements:
             feedback_list.show(filters)
@@ -40,6 +48,10 @@ def _tabs() -> None:
             feedback_files.export(filters)
             feedback_files.import_()
             withdraw_people()
+    for tab in of_pictures:
+        if tab.open:
+            with tab:
+                feedback_pictures.show(filters)
 
 
 def _welcome() -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from engine.feedback import pictures
 from engine.feedback.schema import Verdict
 from engine.feedback.store import FeedbackFilter, known_values
 from pages.shared.i18n import t
@@ -57,7 +58,8 @@ def _more() -> DeltaGenerator:
 
 def _fields() -> dict[str, Any]:
     kinds = {"rating": t("Rating"), "comparison": t("Comparison"), "kept": t("Kept over another")}
-    annotator = _choice(t("Judged by"), "annotator", known_values("annotator"))
+    people = sorted({*known_values("annotator"), *pictures.annotators()})
+    annotator = _choice(t("Judged by"), "annotator", people)
     kind = _choice(t("Kind"), "kind", list(kinds), kinds.__getitem__)
     adapters = known_values("adapter", "adapter_b")
     adapter = _choice(t("Adapter"), "adapter", adapters, lambda name: name or t("none (the base model)"))

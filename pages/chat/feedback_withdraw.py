@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from engine.feedback import pictures
 from engine.feedback.store import known_values
 from engine.feedback.withdrawn import readmit, withdraw, withdrawn
 from engine.preferences.lineage import adapters_of
@@ -17,7 +18,7 @@ def withdraw_people() -> None:
         gone = withdrawn()
         name = st.selectbox(
             t("Person"),
-            known_values("annotator"),
+            sorted({*known_values("annotator"), *pictures.annotators()}),
             index=None,
             placeholder=t("nobody"),
             format_func=lambda person: t("{name} (withdrawn)", name=person) if person in gone else person,

@@ -1,0 +1,243 @@
+"""What people think of pictures: thumbs, and which of two is better.
+
+These judgements have a table of their own: whatever counts replies, or makes training data of them, never meets a picture. Each
+keeps the recipe of what was judged, so it outlives the picture's file.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import JSON, Index, Select, and_, false, func, or_, select, text
+from sqlalchemy import delete as delete_rows
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from engine.database import Base, UtcTime, now, session, writing
+from engine.errors import BadInput
+from engine.feedback.schema import Moment, Side, Verdict, Winner, utc
+from engine.feedback.store import FeedbackFilter
+
+ALL = FeedbackFilter()
+
+
+class Judged(Protocol):
+    """A picture of the gallery."""
+
+    @property
+    def id(self) -> str:
+        """Its id there."""
+        ...
+
+    @property
+    def recipe(self) -> BaseModel:
+        """What it was made with, with at least `prompt`, `model` and `loras`."""
+        ...
+
+
+class PictureJudgement(BaseModel):
+    """One judgement. `verdict` is about `picture`; `winner` is about `picture` (a) and `picture_b`."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+    id: int = 0
+    """0 until the database gives one."""
+    created: Moment = Field(default_factory=now)
+    updated: Moment = Field(default_factory=now)
+    annotator: str = Field(pattern=r"\S")
+    kind: Literal["rating", "comparison"] = "rating"
+    picture: str
+    recipe: dict[str, Any]
+    verdict: Verdict | None = None
+    picture_b: str | None = None
+    recipe_b: dict[str, Any] | None = None
+    winner: Winner | None = None
+    left_side: Side | None = None
+
+    @property
+    def sides(self) -> list[dict[str, Any]]:
+        """The recipes of what was judged: one, or two of a comparison."""
+        return [self.recipe, self.recipe_b] if self.recipe_b else [self.recipe]
+
+
+class PictureFeedbackRow(Base):
+    """`PictureJudgement` on disk."""
+
+    __tablename__ = "picture_feedback"
+    __table_args__ = (
+        Index(
+            "picture_feedback_one_rating",
+            "annotator",
+            "picture",
+            unique=True,
+            sqlite_where=text("kind = 'rating'"),
+            postgresql_where=text("kind = 'rating'"),
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    updated: Mapped[datetime] = mapped_column(UtcTime)
+    annotator: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    picture: Mapped[str] = mapped_column(index=True)
+    recipe: Mapped[dict[str, Any]] = mapped_column(JSON)
+    verdict: Mapped[str | None]
+    picture_b: Mapped[str | None]
+    recipe_b: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    winner: Mapped[str | None]
+    left_side: Mapped[str | None]
+    words: Mapped[str]
+    """The prompts, in small letters, so that a search need not look into JSON."""
+    model: Mapped[str]
+    model_b: Mapped[str | None]
+    loras: Mapped[str]
+    """Their names, one a line, each line with a line break on both sides."""
+    loras_b: Mapped[str | None]
+
+
+def judge(picture: Judged, person: str, verdict: Verdict | None) -> PictureJudgement | None:
+    """Say that a picture is good or bad; a person's later word replaces the earlier one.
+
+    Args:
+        picture: what is judged.
+        person: who judges.
+        verdict: None takes the word back.
+
+    Returns:
+        The judgement as it is kept; None if there is none (any more).
+    """
+    try:
+        return _judge(picture, person, verdict)
+    except IntegrityError:  # the same person's other tab judged it between our look and our insert
+        return _judge(picture, person, verdict)
+
+
+def compare(a: Judged, b: Judged, winner: Winner, left_side: Side, person: str) -> PictureJudgement:
+    """Say which of two pictures is better; about the same two, a person's later word replaces the earlier one.
+
+    Args:
+        a: one picture.
+        b: the other.
+        winner: `a`, `b`, `tie` or `both_bad`.
+        left_side: which of them was shown on the left.
+        person: who judges.
+
+    Raises:
+        BadInput: it is twice the same picture.
+    """
+    if a.id == b.id:
+        raise BadInput("This is twice the same picture: choose two to compare.")
+    record = PictureJudgement(
+        annotator=person,
+        kind="comparison",
+        picture=a.id,
+        recipe=a.recipe.model_dump(mode="json"),
+        picture_b=b.id,
+        recipe_b=b.recipe.model_dump(mode="json"),
+        winner=winner,
+        left_side=left_side,
+    )
+    row = PictureFeedbackRow
+    either = or_(and_(row.picture == a.id, row.picture_b == b.id), and_(row.picture == b.id, row.picture_b == a.id))
+    with writing() as db:
+        db.execute(delete_rows(row).where(row.kind == "comparison", row.annotator == person, either))
+        return _insert(db, record)
+
+
+def judgement_of(picture: Judged, person: str) -> Verdict | None:
+    """A person's word about a picture, if there is one."""
+    return judgements_of([picture.id], person).get(picture.id)
+
+
+def judgements_of(picture_ids: Iterable[str], person: str) -> dict[str, Verdict]:
+    """A person's words about several pictures, by their ids; those without one are not there."""
+    row = PictureFeedbackRow
+    mine = and_(row.kind == "rating", row.annotator == person, row.picture.in_(list(picture_ids)))
+    with session() as db:
+        return {found.picture: found.verdict for found in db.scalars(select(row).where(mine))}  # pyright: ignore[reportReturnType]
+
+
+def find(filters: FeedbackFilter = ALL) -> list[PictureJudgement]:
+    """The judgements that match, newest first. Of the filter, `text` is about prompts and `adapter` about LoRAs."""
+    row = PictureFeedbackRow
+    query = _where(select(row), filters).order_by(row.created.desc(), row.id.desc())
+    with session() as db:
+        rows = db.scalars(query.limit(filters.limit).offset(filters.offset))
+        return [PictureJudgement.model_validate(found) for found in rows]
+
+
+def count(filters: FeedbackFilter = ALL) -> int:
+    """How many judgements match, whatever the limit and offset."""
+    with session() as db:
+        return db.scalars(_where(select(func.count(PictureFeedbackRow.id)), filters)).one()
+
+
+def annotators() -> list[str]:
+    """Everybody who judged a picture, in order."""
+    with session() as db:
+        return sorted(db.scalars(select(PictureFeedbackRow.annotator).distinct()))
+
+
+def to_jsonl(rows: Iterable[PictureJudgement]) -> list[dict[str, Any]]:
+    """The judgements whole, with their recipes, ready for JSON."""
+    return [row.model_dump(mode="json") for row in rows]
+
+
+def _judge(picture: Judged, person: str, verdict: Verdict | None) -> PictureJudgement | None:
+    row = PictureFeedbackRow
+    mine = and_(row.kind == "rating", row.annotator == person, row.picture == picture.id)
+    with writing() as db:
+        if verdict is None:
+            db.execute(delete_rows(row).where(mine))
+            return None
+        if found := db.scalars(select(row).where(mine)).one_or_none():
+            found.verdict, found.updated = verdict, now()
+            return PictureJudgement.model_validate(found)
+        recipe = picture.recipe.model_dump(mode="json")
+        return _insert(db, PictureJudgement(annotator=person, picture=picture.id, recipe=recipe, verdict=verdict))
+
+
+def _insert(db: Session, record: PictureJudgement) -> PictureJudgement:
+    row = PictureFeedbackRow(
+        **record.model_dump(exclude={"id"}),
+        words="\n".join(str(side.get("prompt", "")) for side in record.sides).lower(),
+        **_made_with(record.recipe),
+        **{f"{name}_b": value for name, value in _made_with(record.recipe_b or {}).items() if record.recipe_b},
+    )
+    db.add(row)
+    db.flush()
+    return record.model_copy(update={"id": row.id})
+
+
+def _made_with(recipe: dict[str, Any]) -> dict[str, str]:
+    names = [str(lora["name"]) for lora in recipe.get("loras", [])]
+    return {"model": str(recipe.get("model", "")), "loras": "".join(f"\n{name}\n" for name in names)}
+
+
+def _where(query: Select[Any], filters: FeedbackFilter) -> Select[Any]:
+    row = PictureFeedbackRow
+    if filters.annotator is not None:
+        query = query.where(row.annotator == filters.annotator)
+    if filters.kind is not None:
+        query = query.where(row.kind == filters.kind)
+    if filters.verdict is not None:
+        query = query.where(row.verdict == filters.verdict)
+    if filters.conversation_id is not None:
+        query = query.where(false())  # pictures are in no conversation
+    if filters.model is not None:
+        query = query.where(or_(row.model == filters.model, row.model_b == filters.model))
+    if filters.adapter:
+        line = f"\n{filters.adapter}\n"
+        query = query.where(or_(*(side.contains(line, autoescape=True) for side in (row.loras, row.loras_b))))
+    elif filters.adapter is not None:
+        query = query.where(or_(row.loras == "", row.loras_b == ""))
+    if filters.since is not None:
+        query = query.where(row.created >= utc(filters.since))
+    if filters.until is not None:
+        query = query.where(row.created < utc(filters.until))
+    for word in filters.text[:200].lower().split():
+        query = query.where(row.words.contains(word, autoescape=True))
+    return query
