@@ -12,11 +12,13 @@ from engine.commands.flags import add_flags, given
 from engine.commands.output import add_command, add_group, say
 
 if TYPE_CHECKING:
+    from engine.training.preflight import Verdict
     from engine.training.specs import SftSpec
 
 
 def add(commands) -> None:
     """Add the parsers."""
+    from engine.training.dreambooth_spec import PRESETS, DreamboothSpec
     from engine.training.specs import SftSpec
 
     group = add_group(commands, "train", "teach a model something")
@@ -26,6 +28,19 @@ def add(commands) -> None:
     sft.add_argument("--preset", type=Path, metavar="FILE", help="settings from a YAML file; flags overrule it")
     sft.add_argument("--check", action="store_true", help="start nothing: say what it would take and whether it fits")
     sft.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+    dreambooth = add_command(
+        group, "dreambooth", train_dreambooth, "teach a picture model one thing, from a few pictures of it"
+    )
+    add_flags(dreambooth, DreamboothSpec)
+    dreambooth.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"settings for a machine ({', '.join(PRESETS)}) or from a YAML file; flags overrule",
+    )
+    dreambooth.add_argument(
+        "--check", action="store_true", help="start nothing: say what it would take and whether it fits"
+    )
+    dreambooth.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
 
 
 def _add_seed_flags(parser: argparse.ArgumentParser) -> None:
@@ -72,10 +87,37 @@ def train_sft(arguments: argparse.Namespace) -> dict[str, Any]:
     return announce(run, arguments.wait)
 
 
-def _check(spec: "SftSpec") -> dict[str, Any]:
-    from engine.training.preflight import gib, preflight
+def train_dreambooth(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Start, and with `--wait` follow; with `--check` only look."""
+    from engine.commands.runs import announce
+    from engine.jobs.local import check_training, start_training
+    from engine.settings import settings
+    from engine.training.dreambooth_memory import preflight
+    from engine.training.dreambooth_spec import PRESETS, DreamboothSpec, completed, parse_dreambooth
+    from engine.training.presets import load_preset
 
-    verdict = preflight(spec)
+    preset = PRESETS.get(arguments.preset) if arguments.preset else {}
+    if preset is None:
+        preset = load_preset(Path(arguments.preset), DreamboothSpec)
+    flags = given(arguments, DreamboothSpec)
+    spec = parse_dreambooth({"model": settings().picture_model, **preset, **flags})
+    if arguments.check:
+        spec = completed(spec)
+        check_training(spec)
+        return _say_verdict(preflight(spec))
+    run = start_training(spec)
+    return announce(run, arguments.wait)
+
+
+def _check(spec: "SftSpec") -> dict[str, Any]:
+    from engine.training.preflight import preflight
+
+    return _say_verdict(preflight(spec))
+
+
+def _say_verdict(verdict: "Verdict") -> dict[str, Any]:
+    from engine.training.preflight import gib
+
     memory = verdict.memory
     say(f"Memory: about {gib(memory.total * verdict.per_device)} of {gib(verdict.free)} free on a device.")
     say(f"Disk: about {gib(verdict.disk)} of {gib(verdict.disk_free)} free.")

@@ -13,7 +13,7 @@ from engine.jobs.recipes import prepare_data
 from engine.runs import Run, ranks
 from engine.settings import ROOT
 from engine.training.launch.command import prepare
-from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 
 _KILLED = (
     "Process {rank} of the run was killed: by the system if memory ran out, or by hand. "
@@ -22,7 +22,7 @@ _KILLED = (
 _NEVER_BEGAN = "The launcher {launcher} ended with code {code} before the training began; the log says why."
 
 
-def launch(spec: LoraSpec, run: Run) -> None:
+def launch(spec: TrainingSpec, run: Run) -> None:
     """Start the processes and wait until all have ended.
 
     Raises:
@@ -53,7 +53,7 @@ def _end_the_rest(run: Run) -> None:
             living.kill()
 
 
-def _reason(run: Run, spec: LoraSpec, code: int) -> Failure:
+def _reason(run: Run, spec: TrainingSpec, code: int) -> Failure:
     """Of the process that failed first, not of those that could not go on without it."""
     began = sorted(ranks.list_ranks(run), key=lambda rank: rank.ended or math.inf)
     failed = [rank for rank in began if rank.message]

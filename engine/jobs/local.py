@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from engine.data.specs import SPECS, DataSpec
@@ -15,15 +16,18 @@ from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.knowledge.specs import KnowledgeSpec
 from engine.runs import Run, create_run
 from engine.runs.run import ENDED
+from engine.training.dreambooth_pictures import freeze
+from engine.training.dreambooth_spec import DreamboothSpec, check_dreambooth, completed
 from engine.training.launch.command import check as check_launch
 from engine.training.launch.specs import LaunchSpec
 from engine.training.lora_spec import LoraSpec, continued
 from engine.training.resuming import change
 from engine.training.rlhf_specs import RlhfSpec, check_rlhf
 from engine.training.specs import SftSpec, check_spec
+from engine.training.training_spec import TrainingSpec
 
 
-def start_training(spec: LoraSpec, unload_chat: bool = False) -> Run:
+def start_training(spec: TrainingSpec, unload_chat: bool = False) -> Run:
     """Start a training run in the background, or let it wait for its devices.
 
     Args:
@@ -33,16 +37,22 @@ def start_training(spec: LoraSpec, unload_chat: bool = False) -> Run:
     Raises:
         BadInput: it cannot work as asked; nothing was started.
     """
-    spec = continued(spec)
+    if isinstance(spec, LoraSpec):
+        spec = continued(spec)
+    elif isinstance(spec, DreamboothSpec):
+        spec = completed(spec)
     check_training(spec)
     run = create_run(spec.method, spec.model_dump(), command_line(spec), adapter=spec.adapter)
+    if isinstance(spec, DreamboothSpec):
+        spec = spec.model_copy(update={"images": str(freeze(Path(spec.images), run))})
+        run.describe(spec.model_dump(), command_line(spec))
     if unload_chat:
         run.ask_for_memory()
     queue.start(run)
     return run
 
 
-def check_training(spec: LoraSpec) -> None:
+def check_training(spec: TrainingSpec) -> None:
     """Refuse now what would fail later.
 
     Raises:
@@ -52,6 +62,8 @@ def check_training(spec: LoraSpec) -> None:
         check_spec(spec)
     elif isinstance(spec, RlhfSpec):
         check_rlhf(spec)
+    elif isinstance(spec, DreamboothSpec):
+        check_dreambooth(spec)
     check_launch(spec)
     if spec.executor == "ray":
         ray_follow.check()
@@ -82,15 +94,14 @@ def start_knowledge(spec: KnowledgeSpec) -> Run:
     return run
 
 
-def command_line(spec: LoraSpec) -> str:
+def command_line(spec: TrainingSpec) -> str:
     """The command that does what the spec asks for, with every setting of the recipe spelled out."""
     values = spec.model_dump(exclude_none=True)
     for name, field in LaunchSpec.model_fields.items():  # of the launch, only what was chosen
         if values.get(name) == field.default:
             values.pop(name, None)
-    return shlex.join(
-        ["python", "-m", "engine", "train" if isinstance(spec, SftSpec) else "rlhf", spec.method, *flags(values)]
-    )
+    group = "rlhf" if isinstance(spec, RlhfSpec) else "train"
+    return shlex.join(["python", "-m", "engine", group, spec.method, *flags(values)])
 
 
 def resume(run: Run, changes: dict[str, Any] | None = None) -> None:

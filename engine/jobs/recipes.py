@@ -5,10 +5,11 @@ import importlib
 from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.runs import Run
 from engine.training import rlhf_specs
-from engine.training.lora_spec import LoraSpec
+from engine.training.dreambooth_spec import DreamboothSpec
 from engine.training.specs import SftSpec
+from engine.training.training_spec import TrainingSpec
 
-TRAININGS: dict[str, type[LoraSpec]] = {"sft": SftSpec, **rlhf_specs.SPECS}
+TRAININGS: dict[str, type[TrainingSpec]] = {"sft": SftSpec, **rlhf_specs.SPECS, "dreambooth": DreamboothSpec}
 """The kinds of run that train, and may have several processes; `engine.training.<kind>.train_<kind>` does it."""
 
 
@@ -42,12 +43,15 @@ def run_recipe(run: Run) -> None:
 
 
 def prepare_data(run: Run) -> None:
-    """Make the rows of a training ready, once, before there are several processes that would each do it."""
+    """Make the rows of a training ready, once, before there are several processes that would each do it.
+
+    Pictures were made ready when the run was started.
+    """
     if run.kind == "sft":
         from engine.training import sft
 
         sft.prepare_data(SftSpec.model_validate(run.spec()), run)
-    else:
+    elif run.kind in rlhf_specs.SPECS:
         from engine.training.preference_data import freeze
 
         freeze(rlhf_specs.SPECS[run.kind].model_validate(run.spec()), run)

@@ -20,6 +20,7 @@ from engine.jobs.recipes import TRAININGS, run_recipe
 from engine.runs import Run, Stopped, lock, open_run
 from engine.training.checkpoints import remove_incomplete
 from engine.training.failures import explain
+from engine.training.lora_spec import LoraSpec
 from engine.training.preference_data import read_held_out
 from engine.training.rlhf_specs import PolicySpec
 
@@ -75,7 +76,7 @@ def _measure(run: Run) -> None:
 def _do(run: Run) -> None:
     training = TRAININGS.get(run.kind)
     spec = training.model_validate(run.spec()) if training else None
-    if spec is not None and spec.executor == "ray":
+    if isinstance(spec, LoraSpec) and spec.executor == "ray":
         ray_follow.follow(spec, run)
     elif spec is None or spec.launcher == "python":
         run_recipe(run)

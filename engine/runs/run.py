@@ -163,6 +163,11 @@ class Run:
         """The last lines of the log."""
         return read_tail(self.log, lines)
 
+    def describe(self, spec: dict[str, Any], command: str) -> None:
+        """Write down what is asked for, and the command line that starts the same run."""
+        write_json(self.path / "spec.json", spec)
+        write_text(self.path / "command.txt", command + "\n")
+
     def request_stop(self) -> None:
         """Put down the stop flag; the run sees it at its next step."""
         (self.path / "stop").touch()
@@ -227,11 +232,11 @@ def create_run(
     path = settings().runs / run_id
     (path / "checkpoints").mkdir(parents=True)
     (path / "samples").mkdir()
-    write_json(path / "spec.json", spec)
-    write_text(path / "command.txt", command + "\n")
+    run = Run(run_id, path)
+    run.describe(spec, command)
     # the status comes last: a directory without one is not a run yet
     write_json(path / "status.json", Status(created=time.time(), adapter=adapter, subject=subject).model_dump())
-    return Run(run_id, path)
+    return run
 
 
 def open_run(run_id: str) -> Run:

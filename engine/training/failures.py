@@ -6,6 +6,10 @@ OUT_OF_MEMORY = (
     "Out of memory: lower the batch size (and raise gradient accumulation by as much), lower the max length, "
     "or switch gradient checkpointing on."
 )
+OUT_OF_MEMORY_PICTURES = (
+    "Out of memory: lower the batch size (and raise gradient accumulation by as much), lower the resolution, "
+    "or switch gradient checkpointing on."
+)
 CUT_OFF = (
     "A process waited in vain for the others ({error}): one of them ended or hung; look at the logs of each. "
     "If it was only slow, resume the run."
@@ -42,12 +46,7 @@ def explain(error: BaseException) -> StudioError:
     words = str(error)
     if is_disk_full(error):
         return Failure(DISK_FULL)
-    # torch's own class is told by name, as torch may not be loaded
-    if (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or any(sign in words for sign in _OUT_OF_MEMORY)
-    ):
+    if is_out_of_memory(error):
         return Failure(OUT_OF_MEMORY)
     if is_secondary(error):
         return Failure(CUT_OFF, error=words.splitlines()[0][:200])
@@ -58,6 +57,13 @@ def explain(error: BaseException) -> StudioError:
     return Failure(
         "It failed with {error}: {reason}; the log has the trace.", error=type(error).__name__, reason=words[:300]
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that the device's memory did not suffice."""
+    # torch's own class is told by name, as torch may not be loaded
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def is_secondary(error: BaseException) -> bool:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from engine.devices import cpu_has_bf16, has_cuda
 from engine.settings import settings
-from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 
 
-def in_half(spec: LoraSpec) -> bool:
+def in_half(spec: TrainingSpec) -> bool:
     """Whether in 16 bits. Imports no torch."""
     if spec.bf16 or spec.fp16:
         return True
@@ -19,7 +19,7 @@ def in_half(spec: LoraSpec) -> bool:
     return spec.bf16 is not False and by_default[dtype]
 
 
-def precision(spec: LoraSpec) -> Literal["bf16", "fp16", "float32"]:
+def precision(spec: TrainingSpec) -> Literal["bf16", "fp16", "float32"]:
     """The same in full."""
     import torch
 

@@ -22,6 +22,7 @@ from engine.training.estimate import Estimate, estimate
 from engine.training.launch.command import check
 from engine.training.memory import Memory, Shape, checkpoint_bytes, needed, shape
 from engine.training.specs import SftSpec
+from engine.training.training_spec import TrainingSpec
 
 _LOOKED_AT = 500
 """Conversations that are tried with the chat template."""
@@ -66,11 +67,11 @@ def preflight(spec: SftSpec) -> Verdict:
     rows = prepared.train_rows if prepared else seen.train_rows
     fullest = spec.model_copy(update={"batch_size": min(spec.batch_size, max(1, rows))}) if rows else spec
     memory = needed(fullest, model, longest)
-    free, per_device = _device(spec)
+    free, per_device = free_memory(spec)
     disk = checkpoint_bytes(spec, model) * (spec.save_total_limit + 2)
     disk_free = shutil.disk_usage(settings().runs).free
     ahead = _estimate(spec, prepared)
-    problems = [_disk_problem(disk, disk_free), seen.problem]
+    problems = [disk_problem(disk, disk_free), seen.problem]
     if spec.executor == "local":  # a cluster's memory and ports are not known here
         problems += [_memory_problem(fullest, model, memory, free, per_device, longest), _port_problem(spec)]
     return Verdict(
@@ -115,7 +116,7 @@ def _estimate(spec: SftSpec, prepared: Prepared | None) -> Estimate | None:
     return ahead
 
 
-def _device(spec: SftSpec) -> tuple[int, int]:
+def free_memory(spec: TrainingSpec) -> tuple[int, int]:
     """Free bytes of the fullest device that would be used, and how many processes share one."""
     there = devices()
     gpus = [device for device in there if device.name != "cpu"]
@@ -169,7 +170,8 @@ def _smaller(spec: SftSpec) -> list[tuple[str, SftSpec]]:
     return found
 
 
-def _disk_problem(disk: int, free: int) -> BadInput | None:
+def disk_problem(disk: int, free: int) -> BadInput | None:
+    """What stands against so many bytes of checkpoints."""
     if disk <= free:
         return None
     return BadInput(

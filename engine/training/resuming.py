@@ -20,6 +20,7 @@ CHANGEABLE = (
     "eval_steps",
     "log_steps",
     "samples",
+    "sample_steps",
     "report_to",
     "gpus",
 )

@@ -30,6 +30,7 @@ def kind_name(kind: str) -> str:
         "dpo": "DPO",
         "kto": "KTO",
         "rloo": "RLOO",
+        "dreambooth": t("Image LoRA"),
         "evaluate": t("Evaluation"),
         "winrate": t("Comparison"),
         "import": t("Import"),

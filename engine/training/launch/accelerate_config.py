@@ -8,12 +8,12 @@ import yaml
 from engine.devices import has_cuda
 from engine.errors import BadInput
 from engine.training.launch.deepspeed_config import differences
-from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 
 _SHARDING = {"full_shard": "FULL_SHARD", "shard_grad_op": "SHARD_GRAD_OP"}
 
 
-def make(spec: LoraSpec, deepspeed_file: Path | None) -> dict[str, Any]:
+def make(spec: TrainingSpec, deepspeed_file: Path | None) -> dict[str, Any]:
     """A configuration for `accelerate launch --config_file`. Precision is not in it: the recipe says it to the Trainer.
 
     Args:
@@ -72,7 +72,7 @@ def read(file: Path) -> dict[str, Any]:
     return config
 
 
-def contradictions(spec: LoraSpec, config: dict[str, Any]) -> list[str]:
+def contradictions(spec: TrainingSpec, config: dict[str, Any]) -> list[str]:
     """Where a person's own configuration says something else than the spec; see `deepspeed_config.contradictions`."""
     expected: dict[str, Any] = {
         "num_processes": spec.world_size,

@@ -20,6 +20,7 @@ from engine.files import read_json, write_json, write_text
 from engine.runs import Run
 from engine.training.launch import accelerate_config, deepspeed_config
 from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Launch:
         return " ".join([*variables, shlex.join(["python", *self.argv[1:]])])
 
 
-def check(spec: LoraSpec) -> None:
+def check(spec: TrainingSpec) -> None:
     """Refuse a launch that cannot work here, and own files that contradict the spec.
 
     Raises:
@@ -44,7 +45,8 @@ def check(spec: LoraSpec) -> None:
     """
     if spec.executor == "local":  # a cluster's devices and packages are not known here
         _check_gpus(spec)
-        _check_packages(spec)
+        if isinstance(spec, LoraSpec):
+            _check_packages(spec)
     for file, config in (
         (spec.deepspeed, deepspeed_config),
         (spec.accelerate_config, accelerate_config),
@@ -57,7 +59,7 @@ def check(spec: LoraSpec) -> None:
             )
 
 
-def _check_gpus(spec: LoraSpec) -> None:
+def _check_gpus(spec: TrainingSpec) -> None:
     if spec.fsdp != "none" and not has_cuda():
         raise BadInput("FSDP needs GPUs, and there are none here: choose ZeRO stage 3 instead.")
     count = sum(device.name.startswith("cuda") for device in devices())
@@ -81,7 +83,7 @@ def _check_packages(spec: LoraSpec) -> None:
             raise BadInput("{package} is not installed: install it, or train without it.", package=package)
 
 
-def prepare(spec: LoraSpec, run: Run) -> Launch:
+def prepare(spec: TrainingSpec, run: Run) -> Launch:
     """Write the configuration files of a run with several processes, and say how to start it.
 
     Raises:
@@ -96,7 +98,7 @@ def prepare(spec: LoraSpec, run: Run) -> Launch:
     return launch
 
 
-def environment(spec: LoraSpec) -> dict[str, str]:
+def environment(spec: TrainingSpec) -> dict[str, str]:
     """Which GPUs the processes see, and how many threads each may use on CPUs."""
     if has_cuda():
         chosen = spec.gpus or list(range(spec.nproc))
@@ -106,7 +108,7 @@ def environment(spec: LoraSpec) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(max(1, cores // spec.nproc))} if spec.nproc > 1 else {}
 
 
-def deepspeed_file(spec: LoraSpec, run: Run) -> Path | None:
+def deepspeed_file(spec: TrainingSpec, run: Run) -> Path | None:
     """The DeepSpeed configuration of a run, its own copy of it; None if DeepSpeed does not train."""
     if not spec.uses_deepspeed:
         return None
@@ -123,14 +125,14 @@ def shown(run: Run) -> str | None:
     return str(Launch(saved["argv"], saved["environment"]))
 
 
-def _torchrun(spec: LoraSpec, run: Run, address: str, port: int) -> list[str]:
+def _torchrun(spec: TrainingSpec, run: Run, address: str, port: int) -> list[str]:
     deepspeed_file(spec, run)
     nodes = ["--nnodes", str(spec.nodes), "--node-rank", str(spec.node_rank), "--nproc-per-node", str(spec.nproc)]
     where = ["--master-addr", address, "--master-port", str(port)]
     return ["torch.distributed.run", *nodes, *where, "--max-restarts", "0"]
 
 
-def _deepspeed(spec: LoraSpec, run: Run, address: str, port: int) -> list[str]:
+def _deepspeed(spec: TrainingSpec, run: Run, address: str, port: int) -> list[str]:
     deepspeed_file(spec, run)
     words = ["deepspeed.launcher.runner", "--master_addr", address, "--master_port", str(port), "--no_local_rank"]
     if spec.hostfile:
@@ -145,7 +147,7 @@ def _deepspeed(spec: LoraSpec, run: Run, address: str, port: int) -> list[str]:
     return [*words, "--num_accelerators", str(spec.nproc)]  # on CPUs it would count NUMA nodes
 
 
-def _accelerate(spec: LoraSpec, run: Run, address: str, port: int) -> list[str]:
+def _accelerate(spec: TrainingSpec, run: Run, address: str, port: int) -> list[str]:
     if spec.accelerate_config:
         config = accelerate_config.read(Path(spec.accelerate_config))
     else:
@@ -155,7 +157,7 @@ def _accelerate(spec: LoraSpec, run: Run, address: str, port: int) -> list[str]:
     return ["accelerate.commands.launch", "--config_file", str(file), *where]
 
 
-def _rendezvous(spec: LoraSpec) -> tuple[str, int]:
+def _rendezvous(spec: TrainingSpec) -> tuple[str, int]:
     """Where the processes meet: a port that is free now, or the address given for several machines."""
     if spec.main_address:
         host, _, port = spec.main_address.rpartition(":")

@@ -9,9 +9,10 @@ from typing import Any
 
 from engine.errors import BadInput
 from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 
 
-def make(spec: LoraSpec) -> dict[str, Any]:
+def make(spec: TrainingSpec) -> dict[str, Any]:
     """A configuration for the ZeRO stage and offloading that a spec asks for."""
     zero: dict[str, Any] = {"stage": spec.zero, "overlap_comm": True, "contiguous_gradients": True}
     if spec.zero == 3:
@@ -56,7 +57,7 @@ def read(file: Path) -> dict[str, Any]:
     return config
 
 
-def contradictions(spec: LoraSpec, config: dict[str, Any]) -> list[str]:
+def contradictions(spec: TrainingSpec, config: dict[str, Any]) -> list[str]:
     """Where a person's own configuration says something else than the spec: `name: 8 in the file, 4 in the settings`.
 
     What the file leaves out or leaves to `auto` follows the spec; the ZeRO stage and offloading are the file's unless the
@@ -67,10 +68,10 @@ def contradictions(spec: LoraSpec, config: dict[str, Any]) -> list[str]:
         "gradient_accumulation_steps": spec.grad_accum,
         "train_batch_size": spec.batch_size * spec.grad_accum * spec.world_size,
         "gradient_clipping": spec.max_grad_norm,
-        "optimizer.params.lr": spec.learning_rate,
         "optimizer.params.weight_decay": spec.weight_decay,
-        "scheduler.params.warmup_max_lr": spec.learning_rate,
     }
+    if isinstance(spec, LoraSpec):
+        expected |= {"optimizer.params.lr": spec.learning_rate, "scheduler.params.warmup_max_lr": spec.learning_rate}
     if spec.bf16 is not None:
         expected["bf16.enabled"] = spec.bf16
     if spec.fp16 is not None:

@@ -3,19 +3,18 @@
 Every process of a run has one; the first of each machine writes. Holds no training logic; a recipe works without it.
 """
 
-import hashlib
 import math
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from transformers import Trainer, TrainerCallback
 
 from engine.runs import Run
 from engine.training import checkpoints
 from engine.training.failures import NotANumber
+from engine.training.trainer.together import any_of, digest, memory_of_all
 
 
 class RunCallback(TrainerCallback):
@@ -60,7 +59,7 @@ class RunCallback(TrainerCallback):
 
     def on_step_end(self, args, state, control, **kwargs: Any) -> None:
         """Look at the stop flag: save after this step, then end. All processes do so at the same step."""
-        if _any(self._run.stop_requested(), args.device):
+        if any_of(self._run.stop_requested(), args.device):
             self._run.request_stop()  # each machine of several has a run directory of its own
             control.should_save = True
             control.should_training_stop = True
@@ -94,7 +93,7 @@ class RunCallback(TrainerCallback):
         if not dist.is_initialized() or sharding(self.trainer) in ("zero-3", "fsdp"):
             return
         digests: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(digests, _digest(self.trainer.accelerator.unwrap_model(self.trainer.model)))
+        dist.all_gather_object(digests, digest(self.trainer.accelerator.unwrap_model(self.trainer.model)))
         if state.is_local_process_zero:
             self._run.add_event(event="weights", step=state.global_step, weights_by_rank=digests)
 
@@ -107,7 +106,7 @@ class RunCallback(TrainerCallback):
         speed = (logs.get("num_tokens", 0.0) - self._tokens) / max(1e-9, time.perf_counter() - self._step_began)
         self._tokens = logs.get("num_tokens", 0.0)
         shown = step % self._log_steps == 0 or step in (1, state.max_steps)
-        memory = _memory_of_all() if shown else []
+        memory = memory_of_all() if shown else []
         if not state.is_local_process_zero:
             return
         self._run.update(step=step, loss=logs["loss"])
@@ -153,33 +152,3 @@ def sharding(trainer: Trainer) -> str:
         engine: Any = trainer.model_wrapped
         return f"zero-{engine.zero_optimization_stage()}"
     return "fsdp" if trainer.is_fsdp_enabled else "none"
-
-
-def _digest(model: Any) -> str:
-    """Sixteen hex digits of the weights that are trained."""
-    trained = (weight.detach().float().cpu().numpy().tobytes() for weight in model.parameters() if weight.requires_grad)
-    total = hashlib.sha256()
-    for weight in trained:
-        total.update(weight)
-    return total.hexdigest()[:16]
-
-
-def _any(flag: bool, device: torch.device) -> bool:
-    """Whether the flag is up in any process."""
-    if not dist.is_initialized():
-        return flag
-    shared = torch.tensor(int(flag), device=device)
-    dist.all_reduce(shared, dist.ReduceOp.MAX)
-    return bool(shared.item())
-
-
-def _memory_of_all() -> list[int]:
-    """Bytes that each process holds on its device: GPU memory where there is one, resident memory else."""
-    import psutil
-
-    own = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
-    if not dist.is_initialized():
-        return [own]
-    everyone: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, own)
-    return everyone
