@@ -38,6 +38,7 @@ def sections() -> dict[str, list[st.Page]]:
             st.Page("pages/train/runs.py", title=t("Runs"), icon=":material/monitoring:", url_path="runs"),
         ],
         t("Draw"): [
+            st.Page("pages/image/draw.py", title=t("Draw"), icon=":material/brush:", url_path="draw"),
             st.Page("pages/image/lora.py", title=t("Image LoRA"), icon=":material/palette:", url_path="image-lora"),
         ],
     }
