@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import time
+import tracemalloc
 import zlib
 
 import pytest
@@ -190,18 +191,29 @@ NONE = "does not say what it was made with"
         [(b"tEXt", b'studio\0{"source": "../../etc/passwd"}')],
         [(b"tEXt", b'studio\0{"model": "' + b"a" * 2000 + b'"}')],
         [(b"tEXt", b"studio\0null"), (b"iTXt", b"studio")],
+        [(b"iTXt", packed(b'{"prompt": "a"' + b" " * 5_000_000 + b"}"))],
         [(b"tEXt", b"parameters\0")],
         [(b"tEXt", b"parameters\0" + b"a" * 10_000_000)],
         [(b"iTXt", b"parameters\0\1\0\0\0not packed at all")],
         [(b"zTXt", b"parameters\0")],
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_hostile_notes_are_refused_in_one_sentence(notes):
     began = time.monotonic()
     with pytest.raises(BadInput, match=NONE):
         read_recipe(png_with(*notes), "a.png")
     assert time.monotonic() - began < 5
+
+
+def test_a_bomb_is_not_unpacked():
+    content = png_with((b"iTXt", packed(b"a" * 100_000_000)))
+    tracemalloc.start()
+    with pytest.raises(BadInput, match=NONE):
+        read_recipe(content)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20_000_000
 
 
 def test_of_broken_notes_of_ours_the_text_for_others_is_left():
