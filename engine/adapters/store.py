@@ -50,7 +50,7 @@ class Card(BaseModel):
     family: str | None = None
     """Of an image adapter: which make of model it fits, as `engine.adapters.formats.family` tells them apart."""
     trigger_words: str = ""
-    default_weight: float = Field(1.0, ge=-10, le=10)
+    default_weight: float = Field(default=1.0, ge=-10, le=10)
     """Of an image adapter: how strongly it is used where nobody says otherwise."""
     metadata: dict[str, str] = {}
     """What the file it was imported from said of itself (`ss_*`, `modelspec.*`)."""

@@ -11,6 +11,7 @@ from engine.commands.output import add_command, add_group, say
 def add(commands) -> None:
     """Add the parsers."""
     from engine.adapters.export import FORMATS
+    from engine.adapters.merging.merge import DTYPES
     from engine.training.evaluation_specs import EvaluateOptions
 
     group = add_group(
@@ -36,10 +37,17 @@ def add(commands) -> None:
     measure.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
     _add_merge(group)
     fuser = add_command(group, "fuse", fuse, "merge an adapter into its base: a model that needs no adapter")
-    fuser.add_argument("name", metavar="NAME")
+    fuser.add_argument(
+        "adapters",
+        metavar="NAME[:WEIGHT]",
+        nargs="+",
+        help="the adapter; of picture models' several too, and weights, as for `draw --lora`",
+    )
     fuser.add_argument(
         "--out", required=True, metavar="DIR", type=Path, help="the folder to make; in var/models/ the studio offers it"
     )
+    fuser.add_argument("--model", metavar="M", help="for picture models: another base of the same kind")
+    fuser.add_argument("--dtype", choices=DTYPES, help="for picture models: of the new weights (default: the base's)")
     fuser.add_argument("--gguf", metavar="FILE", type=Path, help="make a GGUF file too, with llama.cpp's converter")
     fuser.add_argument("--upload", metavar="REPOSITORY", help="put it on the hub too, as OWNER/NAME, private if new")
     promoter = add_command(
@@ -162,16 +170,27 @@ def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
     """Merge; then convert and upload, if asked to. What cannot be done is refused before anything is."""
     from dataclasses import asdict
 
+    from engine.adapters.store import read_adapter
+    from engine.errors import BadInput
     from engine.files import refuse_file
     from engine.models import share
     from engine.models.fuse import fuse as fuse_
 
+    first = arguments.adapters[0].split(":")[0].split(",")[0]
+    if read_adapter(first).card.kind == "image":
+        return _fuse_pictures(arguments)
+    if len(arguments.adapters) > 1 or arguments.adapters[0] != first:
+        raise BadInput(
+            "Chat adapters are merged into their base one at a time and with weight 1: `adapters merge` comes first."
+        )
+    if arguments.model or arguments.dtype:
+        raise BadInput("--model and --dtype are for adapters of picture models: leave them out.")
     if arguments.gguf:
         share.find_converter()
         refuse_file(arguments.gguf)
     if arguments.upload:
         share.check_repository(arguments.upload)
-    fused = fuse_(arguments.name, arguments.out)
+    fused = fuse_(first, arguments.out)
     say(f"The merged model is in {fused.path}, in {fused.dtype}; logits differ from those of base and adapter")
     say(f"by {fused.max_error:.1g} as merged, and by {fused.rounding_error:.1g} as rounded to that type.")
     document = asdict(fused)
@@ -183,6 +202,20 @@ def fuse(arguments: argparse.Namespace) -> dict[str, Any]:
         document["uploaded"] = share.upload(fused.path, arguments.upload)
         say(f"The model is at {document['uploaded']}.")
     return document
+
+
+def _fuse_pictures(arguments: argparse.Namespace) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from engine.commands.draw import lora_weight
+    from engine.diffusion.fuse import fuse as fuse_
+    from engine.errors import BadInput
+
+    if arguments.gguf or arguments.upload:
+        raise BadInput("--gguf and --upload are for chat models: leave them out.")
+    fused = fuse_([lora_weight(word) for word in arguments.adapters], arguments.out, arguments.model, arguments.dtype)
+    say(f"The merged picture model is in {fused.path}, in {fused.dtype}.")
+    return {**asdict(fused), "loras": [lora.model_dump() for lora in fused.loras]}
 
 
 def promote(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,6 +14,7 @@ PACKAGES = (
     "streamlit",
     "torch",
     "transformers",
+    "diffusers",
     "peft",
     "trl",
     "accelerate",
@@ -33,6 +34,7 @@ def add(commands) -> None:
 def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
     """What this installation is made of."""
     from engine.devices import devices
+    from engine.diffusion.catalog import INDEX, STARTER_FOLDER
     from engine.knowledge.embedding import EMBEDDINGS
     from engine.models.catalog import STARTER
     from engine.settings import settings
@@ -48,7 +50,7 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
         "starters": {
             "chat": (settings().models / STARTER / "config.json").exists(),
             "embedding": all(known.package is None or find_spec(known.package) for known in EMBEDDINGS.values()),
-            "image": False,
+            "image": (STARTER_FOLDER / INDEX).is_file(),
         },
         "writable": {str(folder): os.access(folder, os.W_OK) for folder in folders},
     }
@@ -57,8 +59,10 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
         say(
             f"Device:    {device.name}, {device.label}, {device.free / 2**30:.1f} of {device.total / 2**30:.1f} GiB free"
         )
-    for name in ("chat", "embedding"):
-        state = "ready" if result["starters"][name] else "missing: run `make setup`"
+    for name, found in result["starters"].items():
+        state = (
+            "ready" if found else "missing: " + ("fetch the project again" if name == "image" else "run `make setup`")
+        )
         say(f"Starter:   {name} model {state}")
     for folder, writable in result["writable"].items():
         say(f"Folder:    {folder}" + ("" if writable else " CANNOT BE WRITTEN"))

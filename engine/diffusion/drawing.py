@@ -37,6 +37,8 @@ class DrawRequest:
     """For img2img and inpainting; cut and resized to the recipe's size."""
     mask: "Image | None" = None
     """For inpainting; white is drawn anew, black stays as it is to the bit, grey is mixed."""
+    merge: str | None = None
+    """Draw with the recipe's adapters merged into one by this method, in memory, instead of live together."""
 
 
 @dataclass

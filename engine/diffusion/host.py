@@ -264,7 +264,10 @@ class PictureOwner:
             self._end(task)
             return
         try:
-            self.loras.activate(task.request.recipe.loras)
+            if task.request.merge:
+                self.loras.activate_merged(task.request.recipe.loras, task.request.merge)
+            else:
+                self.loras.activate(task.request.recipe.loras)
             drawings = draw(self.pipe, task.request, task.stream.put, lambda: self._now or task.stream.cancelled)
             self._end(task, drawings)
         except Exception as error:

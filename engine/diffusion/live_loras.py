@@ -5,12 +5,15 @@ with the live module first, because PEFT silently passes over what fits nowhere.
 """
 
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.adapters.formats.family import FAMILIES
 from engine.adapters.lora import Lora, Part, read_lora, settings_of
+from engine.adapters.merging.merge import merge_layers
 from engine.adapters.store import Adapter, read_adapter
 from engine.diffusion.catalog import PictureSource
 from engine.diffusion.families import family_of_config
@@ -96,7 +99,6 @@ class LiveLoras:
         self._name = source.name
         self._fingerprint = fingerprint
         self._slots: OrderedDict[str, str] = OrderedDict()  # slot name → adapter's name, least recently used first
-        self._sizes: dict[str, int] = {}
 
     @property
     def loaded(self) -> list[str]:
@@ -109,26 +111,39 @@ class LiveLoras:
         Raises:
             BadInput: one is of another kind or base.
         """
-        adapters = [read_adapter(lora.name, kind="image") for lora in loras]
-        self.use([(adapter, read_lora, lora) for adapter, lora in zip(adapters, loras, strict=True)])
-
-    def use(self, wanted: list[tuple[Adapter, Any, LoraWeight]]) -> None:
-        """`activate` for adapters that need not lie in the store.
-
-        Args:
-            wanted: adapter, what reads its weights given it, and how strongly it takes part.
-        """
-        slots = []
-        for adapter, read, lora in wanted:
+        active = []
+        for lora in loras:
+            adapter = read_adapter(lora.name, kind="image")
             slot = f"{adapter.name.replace('.', '_')}-{adapter.fingerprint}"
             if slot not in self._slots:
                 refuse_other_family(adapter, self._name, self._fingerprint, family_of_config(self._pipe.unet.config))
-                self._load(slot, adapter.name, read(adapter))
+                self._load(slot, adapter.name, read_lora(adapter))
+            active.append((slot, lora))
+        self._use(active)
+
+    def activate_merged(self, loras: list[LoraWeight], method: str) -> None:
+        """Make one adapter take part that these are merged into, in memory; nothing is written.
+
+        Raises:
+            BadInput: one is of another kind or base, or they cannot be merged in this way.
+        """
+        adapters = [read_adapter(lora.name, kind="image") for lora in loras]
+        for adapter in adapters:
+            refuse_other_family(adapter, self._name, self._fingerprint, family_of_config(self._pipe.unet.config))
+        parts = [weighted(read_lora(adapter), lora) for adapter, lora in zip(adapters, loras, strict=True)]
+        merged, _ = merge_layers(adapters, parts, [1.0] * len(parts), method)
+        slot = f"merged-{method}"
+        self._delete(slot)  # of other adapters
+        self._load(slot, method, merged)
+        self._use([(slot, LoraWeight(name=method))])
+        self._slots.move_to_end(slot, last=False)  # the first to go: nobody asks for the same again
+
+    def _use(self, active: list[tuple[str, LoraWeight]]) -> None:
+        for slot, _ in active:
             self._slots.move_to_end(slot)
-            slots.append((slot, lora))
-        self._let_go(keep={slot for slot, _ in slots})
+        self._let_go(keep={slot for slot, _ in active})
         for part, path, layer in self._layers():
-            here = [(slot, lora) for slot, lora in slots if slot in layer.lora_A]
+            here = [(slot, lora) for slot, lora in active if slot in layer.lora_A]
             layer.enable_adapters(bool(here))
             if here:
                 layer.set_adapter([slot for slot, _ in here], inference_mode=True)
@@ -156,15 +171,17 @@ class LiveLoras:
         self._slots[slot] = name
 
     def _let_go(self, keep: set[str]) -> None:
-        from diffusers.utils.peft_utils import delete_adapter_layers
-
         spare = [slot for slot in self._slots if slot not in keep]
         for slot in spare[: max(0, len(self._slots) - max(MOST_LOADED, len(keep)))]:
-            del self._slots[slot]
+            self._delete(slot)
+
+    def _delete(self, slot: str) -> None:
+        from diffusers.utils.peft_utils import delete_adapter_layers
+
+        if self._slots.pop(slot, None) is not None:
             for model in parts_of(self._pipe).values():
-                if slot in getattr(model, "peft_config", {}):
-                    delete_adapter_layers(model, slot)
-                    model.peft_config.pop(slot, None)
+                delete_adapter_layers(model, slot)
+                getattr(model, "peft_config", {}).pop(slot, None)
 
 
 def parts_of(pipe: Any) -> dict[str, Any]:
@@ -178,7 +195,9 @@ def inject(model: Any, layers: Part, slot: str) -> None:
     from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
 
     config = LoraConfig(**{**settings_of(layers, anchor=""), "lora_dropout": 0.0})
-    inject_adapter_in_model(config, model, slot, low_cpu_mem_usage=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is one already
+        inject_adapter_in_model(config, model, slot, low_cpu_mem_usage=True)
     tensors: dict[str, torch.Tensor] = {}
     for path, layer in layers.items():
         tensors[f"{path}.lora_A.weight"], tensors[f"{path}.lora_B.weight"] = layer.a, layer.b
@@ -210,6 +229,16 @@ def check_shapes(models: dict[str, Any], lora: Lora, name: str, model: str) -> N
                     model=model,
                     layer=f"{part}.{path}",
                 )
+
+
+def weighted(lora: Lora, weight: LoraWeight) -> Lora:
+    """The layers with their weights in their alphas."""
+    return {
+        part: {
+            path: replace(layer, alpha=layer.alpha * weight_at(weight, part, path)) for path, layer in layers.items()
+        }
+        for part, layers in lora.items()
+    }
 
 
 def weight_at(lora: LoraWeight, part: str, path: str) -> float:

@@ -75,8 +75,13 @@ def load(source: PictureSource, placement: Placement | None = None) -> Any:
         BadInput: it is no Stable Diffusion, or its weights are not safetensors.
         Failure: files must come from a hub that cannot be reached, or the device asked for is not there.
     """
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
     from engine.diffusion.single_file import load_file
 
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     placement = placement or Placement.from_settings()
     dtype = picture_dtype(placement.dtype)
     spread = placement.device_map == "balanced" and sum(device.name != "cpu" for device in devices()) > 1

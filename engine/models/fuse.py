@@ -63,8 +63,8 @@ def fuse(name: str, out: Path) -> Fused:
     source = resolve(adapter.card.base_model)
     refuse_other_base(adapter, source.name, fingerprint(source))
     dtype = _dtype(source)
-    _refuse_too_large(source)
-    with _folder(out) as folder:
+    refuse_too_large(source.name, bytes_needed(source, _WHOLE))
+    with new_folder(out) as folder:
         tokenizer = load_tokenizer(source.name)
         wrapped = with_adapter(load_model(source.name, _WHOLE), adapter, source.name)
         wanted = _logits(wrapped, tokenizer)
@@ -149,21 +149,30 @@ def _dtype(source: ModelSource) -> str:
     return _DTYPES[most]
 
 
-def _refuse_too_large(source: ModelSource) -> None:
-    needed, free = bytes_needed(source, _WHOLE), devices()[-1].free
+def refuse_too_large(model: str, needed: int) -> None:
+    """Refuse to merge into a model that does not fit into the computer's memory.
+
+    Raises:
+        Failure: it does not.
+    """
+    free = devices()[-1].free
     if needed > free:
         raise Failure(
             "Merging into “{model}” takes {needed:.1f} GiB of memory and {free:.1f} GiB are free: unload models, or merge "
             "on another machine.",
-            model=source.name,
+            model=model,
             needed=needed / 2**30,
             free=free / 2**30,
         )
 
 
 @contextmanager
-def _folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `out` when the block ends without an error."""
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` when the block ends without an error.
+
+    Raises:
+        BadInput: `out` is there and not empty, or its parent is not.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput("{path} exists and is not empty: give a folder that is to be made.", path=out)
     refuse_no_folder(out.parent)

@@ -80,10 +80,9 @@ def merge(
     adapters = [read_adapter(parent) for parent, _ in weighted]
     refuse_strangers(adapters)
     loras = [read_lora(adapter) for adapter in adapters]
-    refuse_misfits(adapters, loras, method)
     weights = [weight for _, weight in weighted]
     recipe = _recipe(adapters, weights, method, options, dtype)
-    merged, errors = _merge(list(zip(loras, weights, strict=True)), recipe, dtype, progress or (lambda *_: None))
+    merged, errors = merge_layers(adapters, loras, weights, method, options, dtype, progress)
     lost, total = math.fsum(error.lost for error in errors), math.fsum(error.total for error in errors)
     figures = {"max_error": max(error.max_error for error in errors), "energy": kept(lost, total)}
     with publishing(name) as folder:
@@ -100,22 +99,43 @@ def merge(
     )
 
 
-def _merge(
-    loras: list[tuple[Lora, float]], recipe: dict[str, Any], dtype: str, progress: Callable[[int, int], None]
+def merge_layers(
+    adapters: list[Adapter],
+    loras: list[Lora],
+    weights: list[float],
+    method: str = "cat",
+    options: Options | None = None,
+    dtype: str = "float32",
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Lora, list[LayerError]]:
-    """All layers that any parent has, each of the parents that have it."""
+    """Merge in memory: all layers that any parent has, each of the parents that have it.
+
+    Args:
+        adapters: the parents.
+        loras: their layers.
+        weights: one each.
+        method: one of `METHODS`.
+        options: what the method takes.
+        dtype: of the result.
+        progress: called with the layers done and the layers there are.
+
+    Raises:
+        BadInput: the adapters cannot be merged, or not in this way.
+    """
     import torch
 
-    method = METHODS[recipe["method"]]
-    options = Options(recipe["rank"], recipe["density"], recipe["seed"])
+    refuse_strangers(adapters)
+    refuse_misfits(adapters, loras, method)
+    options, progress = options or Options(), progress or (lambda *_: None)
+    pairs = list(zip(loras, weights, strict=True))
     generator = torch.Generator().manual_seed(options.seed or 0)
-    places = sorted({(part, path) for lora, _ in loras for part, layers in lora.items() for path in layers})
+    places = sorted({(part, path) for lora in loras for part, layers in lora.items() for path in layers})
     merged: Lora = {}
     errors = []
     for done, (part, path) in enumerate(places):
         progress(done, len(places))
-        terms = [Term(lora[part][path], weight) for lora, weight in loras if path in lora.get(part, {})]
-        layer = _layer(method.merge(terms, options, generator), getattr(torch, dtype))
+        terms = [Term(lora[part][path], weight) for lora, weight in pairs if path in lora.get(part, {})]
+        layer = _layer(METHODS[method].merge(terms, options, generator), getattr(torch, dtype))
         merged.setdefault(part, {})[path] = layer
         errors.append(measure(f"{part}.{path}" if part else path, layer, terms))
     progress(len(places), len(places))

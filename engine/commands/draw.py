@@ -1,0 +1,236 @@
+"""`draw`: pictures from words, from a picture, or into a masked part of one; `grid`: many that differ in one or two settings."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.commands.output import add_command, say
+
+if TYPE_CHECKING:
+    from engine.diffusion.drawing import DrawRequest
+    from engine.diffusion.grids import Axis
+    from engine.diffusion.recipe import LoraWeight
+
+
+def add(commands) -> None:
+    """Add the parsers."""
+    parser = add_command(commands, "draw", draw, "draw pictures with a picture model")
+    _add_flags(parser)
+    parser.add_argument("--count", type=int, metavar="N", default=1, help="so many pictures, each with the next seed")
+    compared = add_command(commands, "grid", grid, "draw pictures that differ in one or two settings, on one sheet")
+    _add_flags(compared)
+    for axis, words in (("--x", "from left to right"), ("--y", "from top to bottom")):
+        compared.add_argument(
+            axis,
+            required=axis == "--x",
+            metavar="SETTING=V1|V2|…",
+            help=f"what changes {words}: prompt, negative_prompt, seed, steps, guidance_scale, scheduler, strength, model, weight "
+            "(of all adapters; weight:NAME of one), or combination (base, alone:NAME, live, merged:METHOD; without values all of them)",
+        )
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    from engine.diffusion.schedulers import TITLES
+
+    parser.add_argument("prompt", metavar="PROMPT", nargs="?", help="what to draw; may be left out with --again")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE.png", type=Path, help="the file to make; of several, -2, -3 …"
+    )
+    given: dict[str, Any] = {"default": argparse.SUPPRESS}  # so that --again knows what was said
+    parser.add_argument("--negative", metavar="TEXT", dest="negative_prompt", help="what not to draw", **given)
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="the same seed draws the same picture (default: 0)", **given
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="more are slower and, up to a point, cleaner", **given)
+    parser.add_argument(
+        "--guidance-scale",
+        type=float,
+        metavar="G",
+        help="higher keeps closer to the words; 1 or less ignores --negative",
+        **given,
+    )
+    parser.add_argument("--scheduler", choices=list(TITLES), help="how noise is taken away", **given)
+    parser.add_argument(
+        "--lora",
+        action="append",
+        metavar="NAME:WEIGHT",
+        dest="loras",
+        help="a picture adapter and its weight, negative too; for one part other weights, as red:0.7,text_encoder=0,up.1=0.3; "
+        "may be given several times",
+        **given,
+    )
+    parser.add_argument(
+        "--size", metavar="WxH", help="in pixels, multiples of 8 (default: the model's own size)", **given
+    )
+    parser.add_argument(
+        "--model", metavar="M", help="starter, a folder, a file or a hub id (default: STUDIO_PICTURE_MODEL)", **given
+    )
+    parser.add_argument("--image", metavar="FILE", type=Path, help="a picture to start from")
+    parser.add_argument(
+        "--strength", type=float, metavar="S", help="how much of --image may change, above 0 to 1", **given
+    )
+    parser.add_argument(
+        "--mask", metavar="FILE", type=Path, help="white is drawn anew, black of --image stays as it is"
+    )
+    parser.add_argument(
+        "--again", metavar="FILE.png", type=Path, help="draw with the recipe in a picture; other flags change it"
+    )
+
+
+def draw(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Draw and save."""
+    from engine.commands.bars import bar
+    from engine.diffusion.host import host
+    from engine.diffusion.png import write_png
+    from engine.files import refuse_file
+
+    request = _request(arguments)
+    files = _files(arguments.out, request.count)
+    for file in files:
+        refuse_file(file)
+    stream = host().draw(request)
+    try:
+        with bar("draw", "step") as progress:
+            for at in stream:
+                progress(at.step, at.steps)
+    except KeyboardInterrupt:
+        stream.cancel()
+        raise
+    drawn = stream.result()
+    for drawing, file in zip(drawn, files, strict=True):
+        write_png(drawing.image, drawing.recipe, file)
+        say(f"{file}: seed {drawing.recipe.seed}")
+    documents = [
+        {"file": str(file), "seed": drawing.recipe.seed, "recipe": drawing.recipe.model_dump(mode="json")}
+        for drawing, file in zip(drawn, files, strict=True)
+    ]
+    return documents[0] if len(documents) == 1 else {**documents[0], "pictures": documents}
+
+
+def grid(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Draw a sheet and save it."""
+    from engine.commands.bars import bar
+    from engine.diffusion.grids import Grid, draw_grid, write_grid
+    from engine.diffusion.host import host
+    from engine.files import refuse_file
+
+    request = _request(arguments)
+    (file,) = _files(arguments.out, 1)
+    refuse_file(file)
+    axes = [_axis(word, request) if word else None for word in (arguments.x, arguments.y)]
+    assert axes[0] is not None
+    asked = Grid(recipe=request.recipe, x=axes[0], y=axes[1])
+    with bar("grid", "picture") as progress:
+        drawn = draw_grid(asked, host(), request.source, request.mask, lambda done, total, _: progress(done, total))
+    assert drawn is not None  # nobody cancels
+    sheet, made = drawn
+    write_grid(sheet, made, file)
+    say(f"The grid is in {file}.")
+    for place, reason in made.left_out.items():
+        say(f"  left out at {place}: {reason}")
+    return {"file": str(file), "grid": made.model_dump(mode="json")}
+
+
+def _axis(word: str, request: "DrawRequest") -> "Axis":
+    """`seed=1|2|3` as an axis."""
+    from engine.diffusion.grids import Axis, combinations
+    from engine.fields import parse
+
+    setting, _, values = word.partition("=")
+    setting, _, lora = setting.partition(":")
+    given = [_number(value) for value in values.split("|")] if values else []
+    if setting == "combination" and not given:
+        given = combinations(request.recipe.loras)
+    return parse(Axis, {"setting": setting, "values": given, "lora": lora or None})
+
+
+def _number(value: str) -> str | float | int:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _request(arguments: argparse.Namespace) -> "DrawRequest":
+    from hashlib import sha256
+
+    from engine.diffusion import gallery, uploads
+    from engine.diffusion.catalog import resolve
+    from engine.diffusion.drawing import DrawRequest
+    from engine.diffusion.families import defaults
+    from engine.diffusion.png import png_bytes, read_recipe
+    from engine.diffusion.recipe import Recipe
+    from engine.errors import BadInput
+    from engine.fields import parse
+
+    said = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields and value is not None}
+    if "size" in arguments:
+        said["width"], said["height"] = _size(arguments.size)
+    if "loras" in said:
+        said["loras"] = [lora_weight(word) for word in said["loras"]]
+    if arguments.again:
+        begun = read_recipe(arguments.again).model_dump()
+    elif arguments.prompt is None:
+        raise BadInput("Say what to draw, or name a picture to draw --again.")
+    else:
+        usual = defaults(source := resolve(said.get("model")))
+        begun = {**vars(usual), "model": source.name, "seed": 0}
+    source = uploads.open_picture(arguments.image, arguments.image.name) if arguments.image else None
+    mask = uploads.open_picture(arguments.mask, arguments.mask.name, background="black") if arguments.mask else None
+    if source:
+        said |= {
+            "mode": "inpaint" if mask else "img2img",
+            "source": sha256(png_bytes(source)).hexdigest(),
+            "mask": None,
+        }
+        if mask:
+            said["mask"] = sha256(png_bytes(mask)).hexdigest()
+    elif mask:
+        raise BadInput("A mask belongs to a picture: give --image too.")
+    recipe = parse(Recipe, {**begun, **said})
+    if arguments.again and source is None and recipe.mode != "txt2img":
+        source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
+    return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
+
+
+def lora_weight(word: str) -> "LoraWeight":
+    """`red:0.7,up.1=0.2` as an adapter with its weights; without a number its default weight."""
+    from engine.adapters.store import read_adapter
+    from engine.diffusion.recipe import LoraWeight
+    from engine.errors import BadInput
+    from engine.fields import parse
+
+    first, *parts = word.split(",")
+    name, _, weight = first.partition(":")
+    try:
+        blocks = {block: float(value) for block, _, value in (part.partition("=") for part in parts)}
+        number = float(weight) if weight else read_adapter(name, kind="image").card.default_weight
+    except ValueError as error:
+        raise BadInput(
+            "“{word}” is no adapter with a weight: write NAME:WEIGHT, such as red:0.7, or with other weights for parts, such as "
+            "red:0.7,up.1=0.2.",
+            word=word[:200],
+        ) from error
+    return parse(LoraWeight, {"name": name, "weight": number, "blocks": blocks})
+
+
+def _size(word: str) -> tuple[int, int]:
+    from engine.errors import BadInput
+
+    try:
+        width, height = (int(side) for side in word.lower().split("x"))
+    except ValueError as error:
+        raise BadInput("“{word}” is no size: write WIDTHxHEIGHT in pixels, such as 512x768.", word=word[:40]) from error
+    return width, height
+
+
+def _files(out: Path, count: int) -> list[Path]:
+    from engine.errors import BadInput
+
+    if out.suffix.lower() != ".png":
+        raise BadInput(
+            "Pictures are written as PNG, with their recipe inside: name the file so, as {name}.png.", name=out.stem
+        )
+    return [out, *(out.with_stem(f"{out.stem}-{number}") for number in range(2, count + 1))]
