@@ -21,7 +21,7 @@ def open_tab(tab: str) -> None:
 def draw_with(*names: str) -> None:
     """Go to the Draw page with these adapters chosen."""
     st.session_state[CHOSEN] = list(names)
-    st.switch_page("pages/image/draw.py", query_params={"lora": list(names)})
+    st.switch_page("pages/image/draw.py")
 
 
 def chat_with(name: str) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.image.library import library_tab
 from pages.image.library_ways import TAB
 from pages.image.merge import merge_tab
+from pages.image.training import teach_tab
 from pages.shared import frame
 from pages.shared.i18n import t
 
@@ -35,6 +36,7 @@ def main() -> None:
 def _tabs() -> dict[str, tuple[str, Callable[[], None]]]:
     """In the order people need them."""
     return {
+        "teach": (t("Teach it something"), teach_tab),
         "library": (t("Library"), library_tab),
         "merge": (t("Combine and merge"), merge_tab),
     }

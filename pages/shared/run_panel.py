@@ -18,13 +18,14 @@ from engine.runs.run import ENDED
 from engine.runs.turns import turns
 from engine.training.launch.command import shown
 from engine.training.rlhf_specs import SPECS
+from pages.image.library_ways import draw_with
 from pages.shared import frame, run_words
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
 from pages.shared.queue_place import queue_place
 from pages.shared.run_charts import run_charts
 from pages.shared.run_notes import run_notes
-from pages.shared.run_samples import run_samples
+from pages.shared.run_samples import run_pictures, run_samples
 from pages.shared.text import harmless
 from pages.train.evaluation import evaluate_button, evaluation_panel
 from pages.train.win_rate import win_rate_panel
@@ -84,6 +85,7 @@ def _panel(run: Run, ended: bool) -> None:
             _numbers(status, curves)
             run_charts(curves, run.kind, f"run.{run.id}")
             run_samples(run)
+            run_pictures(run)
         _papers(run)
 
 
@@ -145,6 +147,10 @@ def _use(run: Run, status: Status) -> None:
         st.session_state["rlhf.step"] = t("3 · Proof")
         adapter = status.adapter or run.spec()["adapter"]
         st.switch_page("pages/train/rlhf.py", query_params={"adapter": adapter})
+    if run.kind == "dreambooth" and status.adapter:
+        if st.button(t("Draw with it"), type="primary", icon=":material/brush:", key="run.draw"):
+            draw_with(status.adapter)
+        return
     if run.kind == "reward":
         return
     if status.adapter and st.button(

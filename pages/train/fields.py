@@ -14,7 +14,7 @@ from engine.jobs.queue import taken
 from engine.models.catalog import list_models
 from engine.runs import list_runs
 from engine.settings import settings
-from engine.training.lora_spec import LoraSpec
+from engine.training.training_spec import TrainingSpec
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
 from pages.shared.labels import literal
@@ -23,10 +23,19 @@ A_ROW = 4
 """Fields side by side."""
 LISTS = ("sample_prompts", "reward")
 """Fields that the form has as text, one entry a line."""
-_STEPS = {"alpha": 1.0, "epochs": 1.0, "learning_rate": 1e-4}
+_EXAMPLES = {"instance_prompt": "a picture of a zorp robot", "class_prompt": "a picture of a robot"}
+"""What a prompt can look like; in the language that picture models know."""
+_STEPS = {
+    "alpha": 1.0,
+    "text_alpha": 1.0,
+    "epochs": 1.0,
+    "learning_rate": 1e-4,
+    "text_learning_rate": 1e-4,
+    "snr_gamma": 1.0,
+}
 
 
-def defaults(kind: type[LoraSpec]) -> dict[str, Any]:
+def defaults(kind: type[TrainingSpec]) -> dict[str, Any]:
     """What each field holds before anybody touched it, in the type that its widget wants."""
     values = {}
     for name, field in kind.model_fields.items():
@@ -35,7 +44,7 @@ def defaults(kind: type[LoraSpec]) -> dict[str, Any]:
     return {**values, **{name: "" for name in LISTS if name in values}}
 
 
-def asked(kind: type[LoraSpec], values: dict[str, Any]) -> dict[str, Any]:
+def asked(kind: type[TrainingSpec], values: dict[str, Any]) -> dict[str, Any]:
     """The form's values as the spec takes them: lists by line, and no words where nothing was typed."""
     lists = {name: _lines(values[name]) for name in LISTS if name in values}
     texts = {name: values[name] or None for name, field in kind.model_fields.items() if field.annotation == str | None}
@@ -46,7 +55,7 @@ def _lines(text: str | None) -> list[str]:
     return [line.strip() for line in (text or "").splitlines() if line.strip()]
 
 
-def groups(kind: type[LoraSpec]) -> dict[str, list[str]]:
+def groups(kind: type[TrainingSpec]) -> dict[str, list[str]]:
     """The settings of a spec that most people never touch, by what they are about."""
     there = {title: [name for name in names if name in kind.model_fields] for title, names in _groups().items()}
     return {title: names for title, names in there.items() if names}
@@ -68,7 +77,20 @@ def _groups() -> dict[str, list[str]]:
             "center_rewards",
             "compare",
         ],
-        t("Adapter"): ["rank", "alpha", "dropout", "target_modules", "stack"],
+        t("Other things of its kind"): ["prior_preservation", "prior_weight", "class_pictures"],
+        t("Adapter"): [
+            "rank",
+            "alpha",
+            "dropout",
+            "target_modules",
+            "stack",
+            "train_text_encoder",
+            "text_rank",
+            "text_alpha",
+            "default_weight",
+            "trigger_words",
+        ],
+        t("Pictures"): ["resolution", "buckets", "flip", "mask_rest"],
         t("Optimisation"): [
             "learning_rate",
             "schedule",
@@ -77,6 +99,10 @@ def _groups() -> dict[str, list[str]]:
             "max_grad_norm",
             "batch_size",
             "grad_accum",
+            "text_learning_rate",
+            "optimizer",
+            "snr_gamma",
+            "noise_offset",
             "seed",
         ],
         t("Data"): ["max_length", "overlength", "eval_split", "completion_only", "batching", "packing"],
@@ -87,6 +113,8 @@ def _groups() -> dict[str, list[str]]:
             "log_steps",
             "report_to",
             "samples",
+            "sample_steps",
+            "sample_seed",
             "sample_prompts",
         ],
         t("Precision and memory"): [
@@ -114,7 +142,7 @@ def _groups() -> dict[str, list[str]]:
     }
 
 
-def in_rows(form: Form, kind: type[LoraSpec], names: list[str]) -> None:
+def in_rows(form: Form, kind: type[TrainingSpec], names: list[str]) -> None:
     """Fields side by side, a few in a row."""
     for start in range(0, len(names), A_ROW):
         columns = st.columns(A_ROW, vertical_alignment="bottom")
@@ -123,7 +151,7 @@ def in_rows(form: Form, kind: type[LoraSpec], names: list[str]) -> None:
                 setting(form, name, kind)
 
 
-def dataset_and_name(form: Form, kind: type[LoraSpec], datasets: list[str], suffix: str) -> None:
+def dataset_and_name(form: Form, kind: type[TrainingSpec], datasets: list[str], suffix: str) -> None:
     """What is learnt from, and what the adapter will be called.
 
     Args:
@@ -160,7 +188,7 @@ def base_model(place: Any, form: Form) -> None:
 
 
 def adapter_choice(
-    place: Any, form: Form, kind: type[LoraSpec], name: str, label: str, none: str, adapters: str = "chat"
+    place: Any, form: Form, kind: type[TrainingSpec], name: str, label: str, none: str, adapters: str = "chat"
 ) -> None:
     """A choice among the adapters of a kind; one that is gone is no longer chosen."""
     there = [adapter.name for adapter in list_adapters(kind=adapters)]
@@ -182,11 +210,11 @@ def _on_gpus(*names: str) -> list[str]:
     return list(names) if has_cuda() else []
 
 
-def setting(form: Form, name: str, kind: type[LoraSpec]) -> None:
+def setting(form: Form, name: str, kind: type[TrainingSpec]) -> None:
     """One field's widget."""
     field = kind.model_fields[name]
     common: dict[str, Any] = {
-        "label": label(name),
+        "label": t("Sample pictures") if name == "samples" and kind.method == "dreambooth" else label(name),
         "key": form.key(name),
         "help": t(field.description or ""),
     }
@@ -195,8 +223,8 @@ def setting(form: Form, name: str, kind: type[LoraSpec]) -> None:
         st.multiselect(options=list(labels), format_func=lambda number: labels.get(number, str(number)), **common)
     elif name in LISTS:
         st.text_area(placeholder=t("one a line"), height=68, **common)
-    elif field.annotation == str | None:
-        st.text_input(placeholder=t("none"), **common)
+    elif field.annotation in (str, str | None):
+        st.text_input(placeholder=_EXAMPLES.get(name) or t("none"), **common)
     elif field.annotation is bool:
         st.toggle(wrap=True, **common)
     elif field.annotation == bool | None:
@@ -208,10 +236,14 @@ def setting(form: Form, name: str, kind: type[LoraSpec]) -> None:
         st.selectbox(options=typing.get_args(field.annotation), format_func=_choice, **common)
     elif field.annotation is float:
         st.number_input(step=_STEPS.get(name, 0.01), format="%g", **common)
+    elif field.annotation == float | None:
+        none = t("off") if field.default is not None else t("automatic")
+        st.number_input(value=None, step=_STEPS.get(name, 0.01), format="%g", placeholder=none, **common)
     elif field.annotation is int:
         st.number_input(step=1, **common)
     else:
-        st.number_input(value=None, step=1, placeholder=t("by epochs"), **common)
+        by = t("by epochs") if "epochs" in kind.model_fields else t("automatic")
+        st.number_input(value=None, step=1, placeholder=by, **common)
 
 
 def _gpus() -> dict[int, str]:
@@ -293,6 +325,27 @@ def label(name: str) -> str:
         "bf16": "bf16",
         "fp16": "fp16",
         "gradient_checkpointing": t("Gradient checkpointing"),
+        "instance_prompt": t("Prompt that means it"),
+        "class_prompt": t("Prompt of its kind"),
+        "prior_preservation": t("Prior preservation"),
+        "prior_weight": t("Their weight"),
+        "class_pictures": t("Pictures of its kind"),
+        "trigger_words": t("Trigger words"),
+        "default_weight": t("Default weight"),
+        "mask_rest": t("Outside of masks"),
+        "train_text_encoder": t("Train the text encoder"),
+        "text_rank": t("Rank, text"),
+        "text_alpha": t("Alpha, text"),
+        "resolution": t("Resolution"),
+        "buckets": t("Keep shapes"),
+        "flip": t("Mirror at random"),
+        "repeats": t("Looks at each picture"),
+        "text_learning_rate": t("Learning rate, text"),
+        "optimizer": t("Optimizer"),
+        "snr_gamma": t("Min-SNR gamma"),
+        "noise_offset": t("Noise offset"),
+        "sample_steps": t("Samples every n steps"),
+        "sample_seed": t("Seed of the samples"),
     }.get(name, name)
 
 
@@ -300,6 +353,7 @@ def _choice(value: Any) -> str:
     words = {
         "all-linear": t("all linear layers"),
         "attention": t("attention"),
+        "attention-and-convolutions": t("attention and convolutions"),
         "mlp": t("MLP"),
         "cosine": t("cosine"),
         "linear": t("linear"),

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from engine.training.preflight import Verdict, gib, preflight
+from engine.training import dreambooth_memory, preflight
+from engine.training.dreambooth_spec import DreamboothSpec, completed
+from engine.training.preflight import Verdict, gib
 from engine.training.specs import SftSpec
 from pages.shared.i18n import t
 from pages.shared.labels import duration
@@ -11,9 +13,9 @@ from pages.shared.text import harmless
 _DOUBTED = "lora.doubted"  # the settings that were held back, until the person says start or changes them
 
 
-def show_verdict(spec: SftSpec) -> None:
+def show_verdict(spec: SftSpec | DreamboothSpec) -> None:
     """What is needed and what is there, in numbers."""
-    verdict = _verdict(spec.model_dump_json())
+    verdict = _verdict(spec.method, spec.model_dump_json())
     numbers = {
         t("Memory, about"): t(
             "{needed} of {free} free", needed=gib(verdict.memory.total * verdict.per_device), free=gib(verdict.free)
@@ -32,9 +34,9 @@ def show_verdict(spec: SftSpec) -> None:
         st.success(t("Nothing stands against it."), icon=":material/check:")
 
 
-def ready(spec: SftSpec) -> bool:
+def ready(spec: SftSpec | DreamboothSpec) -> bool:
     """Whether nothing stands against a start; else says what does and asks."""
-    verdict = _verdict(spec.model_dump_json())
+    verdict = _verdict(spec.method, spec.model_dump_json())
     if verdict.fits:
         return True
     st.session_state[_DOUBTED] = spec.model_dump_json()
@@ -43,7 +45,7 @@ def ready(spec: SftSpec) -> bool:
     return False
 
 
-def start_anyway(spec: SftSpec) -> bool:
+def start_anyway(spec: SftSpec | DreamboothSpec) -> bool:
     """Whether the person wants the settings that were held back."""
     if st.session_state.get(_DOUBTED) != spec.model_dump_json():
         return False
@@ -55,8 +57,10 @@ def _ask() -> bool:
 
 
 @st.cache_data(ttl=10, max_entries=20, show_spinner=False)
-def _verdict(spec: str) -> Verdict:
-    return preflight(SftSpec.model_validate_json(spec))
+def _verdict(method: str, spec: str) -> Verdict:
+    if method == DreamboothSpec.method:
+        return dreambooth_memory.preflight(completed(DreamboothSpec.model_validate_json(spec)))
+    return preflight.preflight(SftSpec.model_validate_json(spec))
 
 
 def _parts(verdict: Verdict) -> None:

@@ -53,7 +53,7 @@ def _picture(name: str, seed: int = 1, rank: int = 4, **card) -> tuple[Adapter, 
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("tab", ["library", "merge"])
+@pytest.mark.parametrize("tab", ["teach", "library", "merge"])
 def test_empty_tabs_teach_in_both_languages(tab, language):
     text = _texts(_open(tab, language))
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
