@@ -31,13 +31,12 @@ def train_dpo(spec: DpoSpec, run: Run) -> None:
         run: where progress goes and the stop flag is looked for.
     """
     from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DPOTrainer
 
     from engine.training.trainer.adapter import load_trainable, preference_card, publish_trained
     from engine.training.trainer.arguments import make_arguments
     from engine.training.trainer.callback import RunCallback, last_evaluation, train
     from engine.training.trainer.drift import PolicySamples
-    from engine.training.trainer.head import base_of, use_cpu_head
+    from engine.training.trainer.reference import DpoTrainer
 
     # data: frozen in the run directory
     tokenizer = load_tokenizer(spec.model)
@@ -62,7 +61,7 @@ def train_dpo(spec: DpoSpec, run: Run) -> None:
     # trainer
     to_run = RunCallback(run, spec.log_steps, spec.save_total_limit, METRICS)
     samples = PolicySamples(run, data.prompts(spec), tokenizer)
-    trainer = DPOTrainer(
+    trainer = DpoTrainer(
         model=model,
         args=args,
         train_dataset=train_set,
@@ -72,7 +71,6 @@ def train_dpo(spec: DpoSpec, run: Run) -> None:
         callbacks=[to_run, samples],
     )
     to_run.trainer = samples.trainer = trainer
-    use_cpu_head(base_of(trainer))
     if not train(trainer, run):
         return
 

@@ -35,7 +35,7 @@ def train_kto(spec: KtoSpec, run: Run) -> None:
     from engine.training.trainer.arguments import make_arguments
     from engine.training.trainer.callback import RunCallback, last_evaluation, train
     from engine.training.trainer.drift import PolicySamples
-    from engine.training.trainer.head import base_of, use_cpu_head
+    from engine.training.trainer.on_cpu import speed_up
 
     # data: frozen in the run directory
     tokenizer = load_tokenizer(spec.model)
@@ -69,7 +69,7 @@ def train_kto(spec: KtoSpec, run: Run) -> None:
         callbacks=[to_run, samples],
     )
     to_run.trainer = samples.trainer = trainer
-    use_cpu_head(base_of(trainer))
+    speed_up(trainer)
     if not train(trainer, run):
         return
 

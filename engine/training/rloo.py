@@ -36,7 +36,7 @@ def train_rloo(spec: RlooSpec, run: Run) -> None:
     from engine.training.trainer.adapter import load_trainable, preference_card, publish_trained
     from engine.training.trainer.arguments import make_arguments
     from engine.training.trainer.callback import RunCallback, last_evaluation, train
-    from engine.training.trainer.head import base_of, use_cpu_head
+    from engine.training.trainer.on_cpu import speed_up
     from engine.training.trainer.reward_function import reward_function
     from engine.training.trainer.samples import SamplesCallback
 
@@ -75,7 +75,7 @@ def train_rloo(spec: RlooSpec, run: Run) -> None:
     )
     to_run.trainer = samples.trainer = trainer
     if spec.temperature == 1:  # our head knows no other
-        use_cpu_head(base_of(trainer))
+        speed_up(trainer)
     if not train(trainer, run):
         return
 

@@ -8,7 +8,7 @@ from torch.utils.data import Sampler
 from trl.trainer.sft_trainer import SFTTrainer
 
 from engine.training.rows import lengths
-from engine.training.trainer.head import base_of, use_cpu_head
+from engine.training.trainer.on_cpu import speed_up
 
 MEGABATCH = 50
 """Batches that are sorted among themselves, the value of transformers' LengthGroupedSampler: the rest stays in random order."""
@@ -48,7 +48,7 @@ class ByLength(Sampler[int]):
 
 
 class SftTrainer(SFTTrainer):
-    """TRL's trainer with our batches and, on CPUs, our head.
+    """TRL's trainer with our batches and, on CPUs, our head and LoRA layers.
 
     Args:
         by_length: `ByLength`, or the trainer's own order.
@@ -58,7 +58,7 @@ class SftTrainer(SFTTrainer):
     def __init__(self, *, by_length: bool, **more: Any):
         self._by_length = by_length
         super().__init__(**more)
-        use_cpu_head(base_of(self))
+        speed_up(self)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler | None:
         args: Any = self.args

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.diffusion.uploads import fit, open_picture
+from engine.diffusion.uploads import crop_box, fit, open_picture
 from engine.training.dreambooth_pictures import Picture, Size, bucket_of, buckets, prompt_of
 from engine.training.dreambooth_spec import DreamboothSpec
 from engine.training.trainer.picture_model import Words, encode, text_encoders, tokenize
@@ -193,7 +193,7 @@ def _weight(mask: Image.Image | None, size: Size, cell: int, rest: float) -> Ten
     width, height = size[0] // cell, size[1] // cell
     if mask is None:
         return torch.ones(1, height, width)
-    small = fit(mask, *size).resize((width, height), Image.Resampling.BOX)
+    small = mask.crop(crop_box(mask.size, *size)).resize((width, height), Image.Resampling.BOX)
     inside = torch.from_numpy(np.array(small)).float()[None] / 255
     weight = rest + (1 - rest) * inside
     return weight / weight.mean().clamp(min=1e-6)
