@@ -1,9 +1,10 @@
 """TRL's script `trl/scripts/dpo.py` as it is, timed from before its first step until it has saved its adapter.
 
-Takes the script's own flags; the last line printed is a JSON object with `seconds` and the last step's `loss`.
+Takes the script's own flags; the last line printed is a JSON object with `seconds` and the mean `loss` of its steps.
 """
 
 import json
+import statistics
 import time
 from typing import Any
 
@@ -24,7 +25,7 @@ def main() -> None:
     parser = dpo.make_parser()
     dpo.main(*parser.parse_args_and_config(fail_with_unknown_args=False))
     losses = [entry["loss"] for entry in seen["trainer"].state.log_history if "loss" in entry]
-    print(json.dumps({"seconds": time.perf_counter() - seen["began"], "loss": losses[-1]}))
+    print(json.dumps({"seconds": time.perf_counter() - seen["began"], "loss": statistics.mean(losses)}))
 
 
 if __name__ == "__main__":
