@@ -5,8 +5,8 @@ python -m benchmarks.dpo --steps 100   on a GPU
 
 Both train in bf16 where the machine has it, else in float32, see the same pairs, and keep no second model. Time is that of the
 training from its first step until the adapter is saved; memory is that of all processes of the command. Losses are compared too:
-what is faster must learn the same. They differ a little, as the adapters begin with other random numbers. With the reference's log-probabilities computed first, two epochs are measured, as that is
-where it pays.
+what is faster must learn the same; they differ a little, as the adapters begin with other random numbers. With the reference's
+log-probabilities computed first, two epochs are measured, as that is where it pays.
 """
 
 import argparse
