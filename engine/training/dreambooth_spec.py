@@ -176,14 +176,7 @@ class DreamboothSpec(TrainingSpec):
 PRESETS: dict[str, dict[str, Any]] = {
     "cpu": {},
     "8gb": {"batch_size": 1, "grad_accum": 4, "gradient_checkpointing": True, "class_pictures": 50},
-    "12gb": {
-        "batch_size": 2,
-        "grad_accum": 2,
-        "gradient_checkpointing": True,
-        "rank": 16,
-        "alpha": 16,
-        "class_pictures": 100,
-    },
+    "12gb": {"batch_size": 2, "grad_accum": 2, "rank": 16, "alpha": 16, "class_pictures": 100},
     "24gb": {"batch_size": 4, "rank": 16, "alpha": 16, "train_text_encoder": True, "class_pictures": 200},
 }
 """Settings for a machine without a GPU and for GPUs of so much memory, at Stable Diffusion 1.5's 512 pixels."""
