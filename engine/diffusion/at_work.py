@@ -1,8 +1,9 @@
-"""Drawings in progress: each is kept in the gallery as it ends, whoever watches, so a page may be left or its server asked later.
+"""Drawings in progress: each is kept in the gallery as it ends, whoever watches, so a page may be left and come back to.
 
 Of each person the last one is remembered; what was begun before it goes on and is kept too.
 """
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from engine.diffusion import gallery
 from engine.diffusion.drawing import DrawRequest, Progress
 from engine.diffusion.gallery import Picture
 from engine.diffusion.host import DrawStream, PictureHost
+from engine.errors import StudioError
 
 
 @dataclass
@@ -19,11 +21,12 @@ class Work:
 
     person: str
     request: DrawRequest
-    stream: DrawStream
-    started: float = field(default_factory=time.monotonic)
     pictures: list[Picture] = field(default_factory=list)
     """What came of it, once it has ended."""
     error: Exception | None = None
+    cancelled: bool = False
+    """Whether its person asked it to stop."""
+    _stream: DrawStream | None = None
     _first: tuple[int, float] | None = None
     """The first step that was seen, and when."""
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -36,7 +39,7 @@ class Work:
     @property
     def progress(self) -> Progress | None:
         """How far it is; None before its first step."""
-        return self.stream.latest
+        return self._stream.latest if self._stream else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -48,25 +51,32 @@ class Work:
 
     def cancel(self) -> None:
         """Stop it; pictures that are finished stay."""
-        self.stream.cancel()
+        self.cancelled = True
+        if self._stream:
+            self._stream.cancel()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; False if it has not come by then."""
         return self._ended.wait(timeout)
 
-    def follow(self) -> None:
-        """For its thread: see it through to the gallery."""
+    def follow(self, host: PictureHost) -> None:
+        """For its thread: start it, and see it through to the gallery."""
         try:
-            for progress in self.stream:
+            stream = self._stream = host.draw(self.request)
+            if self.cancelled:
+                stream.cancel()
+            for progress in stream:
                 self._first = self._first or (progress.step, time.monotonic())
-            for drawing in self.stream.result():
+            for drawing in stream.result():
                 own = self.request
                 recipe = drawing.recipe
                 source = own.source if recipe.mode != "txt2img" else None
                 mask = own.mask if recipe.mode == "inpaint" else None
                 self.pictures.append(gallery.add(drawing, self.person, source, mask))
-        except Exception as error:  # told to the person by the page
+        except Exception as error:  # the page tells its person
             self.error = error
+            if not isinstance(error, StudioError):
+                logging.getLogger(__name__).exception("a drawing failed")
         finally:
             self._ended.set()
 
@@ -83,15 +93,9 @@ class Works:
         self._of: dict[str, Work] = {}
 
     def begin(self, person: str, request: DrawRequest) -> Work:
-        """Start drawing for a person.
-
-        Raises:
-            BadInput: it cannot be drawn as asked.
-            Failure: the model cannot be had, or there is not enough memory.
-        """
-        work = Work(person, request, self._host.draw(request))
-        self._of[person] = work
-        threading.Thread(target=work.follow, name=f"drawing of {person}", daemon=True).start()
+        """Start drawing for a person; returns at once, and what is wrong with the request is found in the work."""
+        work = self._of[person] = Work(person, request)
+        threading.Thread(target=work.follow, args=(self._host,), name=f"drawing of {person}", daemon=True).start()
         return work
 
     def of(self, person: str) -> Work | None:

@@ -96,7 +96,9 @@ def map_chinese(idea: str, captions: bool = False) -> Mapped:
     mapping = [
         (word.text, word.english if word.english in english else word.english.split(" ")[-1])
         for word in words
-        if word.english and word.kind != "latin"
+        if word.english
+        and word.kind != "latin"
+        and (word.kind not in ("relation", "place") or f" {word.english} " in f" {english} ")
     ]
     return Mapped(english, mapping, [word.text for word in words if word.kind == "unknown"])
 

@@ -5,6 +5,11 @@ from collections.abc import Callable, Sequence
 
 Count = Callable[[str], int]
 
+_NO_END = frozenset(
+    ["a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "or", "for", "to", "from", "wearing", "holding"]
+)
+"""Words that a prompt is not cut behind."""
+
 
 def split_triggers(words: str) -> list[str]:
     """An adapter's trigger words, as its card has them, one phrase each."""
@@ -54,7 +59,9 @@ def _cut(prompt: str, triggers: Sequence[str], count: Count, limit: int) -> str:
     if count(prompt) <= limit:
         return prompt
     kept = [span for trigger in triggers for span in _places(prompt, trigger)]
-    ends = [found.end() for found in re.finditer(r"\S+", prompt)]
+    stops = {stop for _, stop in kept}
+    words = re.finditer(r"\S+", prompt)
+    ends = [word.end() for word in words if word.end() in stops or word.group().lower() not in _NO_END]
     ends = [end for end in ends if not any(start < end < stop for start, stop in kept)]
     fitting = [end for end in ends if count(prompt[:end].rstrip(" ,")) <= limit]
     if not fitting:

@@ -22,7 +22,10 @@ def main() -> None:
         t("View"), views, format_func=views.__getitem__, key=VIEW, required=True, label_visibility="collapsed"
     )
     with frame.errors_shown():
-        gallery_view() if view == "gallery" else asked_view()
+        if view == "gallery":
+            gallery_view()
+        else:
+            asked_view()
 
 
 main()

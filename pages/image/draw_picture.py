@@ -27,8 +27,9 @@ def picture_card(picture: Picture, said: Verdict | None, large: bool = False) ->
     """
     with frame.errors_shown():
         _image(picture, large)
-        _judge(picture, said)
-        _ways(picture)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _judge(picture, said)
+            _ways(picture)
         with st.expander(t("How it was made"), icon=":material/receipt_long:", key=f"draw.recipe.{picture.id}"):
             recipe_text(picture.recipe)
 
@@ -86,7 +87,7 @@ def picture_dialog(picture: Picture, said: Verdict | None) -> None:
     """A picture of the gallery, large, with all that can be done with it."""
 
     def show() -> None:
-        left, right = st.columns([3, 2])
+        left, right = st.columns(2, gap="medium")
         with left, frame.errors_shown():
             _image(picture, large=True)
         with right:
@@ -127,7 +128,7 @@ def _save_thumbs(picture: Picture, key: str) -> None:
 
 
 def _ways(picture: Picture, key: str = "draw") -> None:
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, width="content"):
         ways: list[tuple[str, str, str]] = [
             ("again", "replay", t("Draw again")),
             ("img2img", "image", t("Start from it")),
@@ -144,7 +145,7 @@ def _ways(picture: Picture, key: str = "draw") -> None:
             )
         if not picture.gone:
             st.download_button(
-                t("Download"),
+                " ",
                 picture.file.read_bytes(),
                 f"{picture.id}.png",
                 "image/png",
@@ -152,7 +153,7 @@ def _ways(picture: Picture, key: str = "draw") -> None:
                 icon=":material/download:",
                 type="tertiary",
                 on_click="ignore",
-                help=t("A PNG with its recipe inside"),
+                help=t("Download: a PNG with its recipe inside"),
             )
 
 

@@ -44,10 +44,13 @@ def asked_view() -> None:
         clicked = _form(form)
     form.save()
     recipe = st.session_state.pop(START, None)
-    with right, frame.errors_shown():
+    with right:
         if clicked or recipe is not None:
-            _begin(form, recipe)
-        results(form, _example)
+            with frame.errors_shown():
+                _begin(form, recipe)
+                st.rerun()  # the form shows that it is at work
+        with frame.errors_shown():
+            results(form, _example)
 
 
 def _form(form: Form) -> bool:
@@ -65,13 +68,13 @@ def _form(form: Form) -> bool:
             t("“{name}” is not the one this picture was drawn with: it will come out otherwise.", name=literal(name)),
             icon=":material/difference:",
         )
-    idea_box(form)
-    _prompt(form)
     if mode != "txt2img":
         source_box(form)
+    idea_box(form)
+    _prompt(form)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         work = works().of(frame.person())
-        busy = work is not None and not work.ended and not work.stream.cancelled
+        busy = work is not None and not work.ended and not work.cancelled
         clicked = st.button(t("Draw"), type="primary", icon=":material/brush:", key="draw.go", disabled=busy)
         st.number_input(
             t("Pictures"),

@@ -30,7 +30,7 @@ def results(form: Form, example: Callable[[Form], None]) -> None:
         example: a callback that draws one.
     """
     work = works().of(frame.person())
-    if work and not work.ended and not work.stream.cancelled:
+    if work and not work.ended and not work.cancelled:
         st.fragment(_live, run_every="0.7s")(work)
         return
     if work and work.ended:
@@ -46,7 +46,7 @@ def results(form: Form, example: Callable[[Form], None]) -> None:
 
 
 def _live(work: Work) -> None:
-    if work.ended or work.stream.cancelled:
+    if work.ended or work.cancelled:
         st.rerun()
     progress = work.progress
     if progress is None:
@@ -100,7 +100,7 @@ def _pictures(shown: list[Picture]) -> None:
     if len(shown) == 1:
         picture_card(shown[0], said.get(shown[0].id), large=True)
         return
-    with st.grid(2, min_column_width=240):
+    with st.grid(2, min_column_width=170):
         for picture in shown:
             with st.container():
                 picture_card(picture, said.get(picture.id))

@@ -14,7 +14,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 
 ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp"]
-_CANVAS = 320
+_CANVAS = 300
 """Longer side of what is painted on: it fits a telephone."""
 _TO_CHOOSE = 24
 

@@ -238,7 +238,7 @@ def test_without_the_model_the_page_says_so(studio_home, monkeypatch):
     settings.cache_clear()
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("a cat").run()
-    _click(app, "draw.go")
+    _finish(_click(app, "draw.go"))
     assert "There is no picture model" in _texts(app)
 
 
