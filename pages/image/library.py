@@ -35,7 +35,7 @@ def library_tab() -> None:
     if not found:
         st.caption(t("No adapter matches."))
     shown = st.session_state.get(_SHOWN, _AT_ONCE)
-    with st.grid(3, min_column_width=280):
+    with st.grid(3, min_column_width=235):
         for adapter in found[:shown]:
             with st.container(border=True, key=f"image.card.{adapter.name}"):
                 _card(adapter)
@@ -128,7 +128,7 @@ def _words(adapter: Adapter) -> None:
             step=0.05,
             format="%g",
             key=weight,
-            width=130,
+            width=120,
             help=t("How strongly it takes part when it is chosen: higher shows more of it, below 0 takes it away."),
             **edited,
         )

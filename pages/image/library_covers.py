@@ -11,7 +11,7 @@ from engine.adapters.store import COVER, Adapter
 from engine.diffusion.uploads import crop_box, fit, open_picture
 from engine.errors import BadInput
 
-_SIZE = (384, 256)
+_SIZE = (384, 288)
 
 
 def cover(adapter: Adapter) -> Image.Image:
@@ -33,9 +33,9 @@ def _opened(file: Path, modified: int, name: str) -> Image.Image:
 def _ground(name: str) -> Image.Image:
     """Two tones that fade into each other; the same for a name each time."""
     hue = hashlib.sha256(name.encode()).digest()[0] / 255
-    tones = [colorsys.hls_to_rgb(hue + turn, 0.62, 0.3) for turn in (0.0, 0.08)]
-    ends = [Image.new("RGB", (1, 1), tuple(round(255 * part) for part in tone)) for tone in tones]
-    strip = Image.new("RGB", (2, 1))
-    for place, end in enumerate(ends):
-        strip.paste(end, (place, 0))
-    return strip.resize(_SIZE, Image.Resampling.BICUBIC)
+    left, right = (
+        Image.new("RGB", _SIZE, tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue + turn, 0.62, 0.3)))
+        for turn in (0.0, 0.08)
+    )
+    fade = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90).resize(_SIZE)
+    return Image.composite(right, left, fade)

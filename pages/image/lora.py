@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.image.grid import grid_tab
 from pages.image.library import library_tab
 from pages.image.library_ways import TAB
 from pages.image.merge import merge_tab
@@ -39,6 +40,7 @@ def _tabs() -> dict[str, tuple[str, Callable[[], None]]]:
         "teach": (t("Teach it something"), teach_tab),
         "library": (t("Library"), library_tab),
         "merge": (t("Combine and merge"), merge_tab),
+        "grid": (t("Grid"), grid_tab),
     }
 
 

@@ -11,13 +11,14 @@ import streamlit as st
 
 from engine.adapters.formats.family import FAMILIES
 from engine.adapters.merging.compatible import check_options, check_weights, refuse_strangers
-from engine.adapters.merging.merge import DTYPES, merge
+from engine.adapters.merging.merge import DTYPES, Merged, merge
 from engine.adapters.merging.methods import DENSITY, METHODS, Options
 from engine.adapters.store import Adapter, list_adapters, refuse_existing
 from engine.errors import StudioError
 from pages.image import merge_work
 from pages.image.library_ways import chat_with, draw_with, open_tab
 from pages.image.merge_result import show_result
+from pages.image.merge_work import Work
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
 from pages.shared.labels import literal
@@ -226,8 +227,8 @@ def _begin(form: Form, order: _Order, adapters: list[Adapter]) -> None:
         st.rerun()
 
 
-def _merge(order: _Order, progress: Any) -> Any:
-    return merge(order.weighted, order.name, order.method, order.options, order.dtype, progress)
+def _merge(order: _Order, work: Work) -> Merged:
+    return merge(order.weighted, order.name, order.method, order.options, order.dtype, work.progress)
 
 
 def _outcome(kind: str) -> None:

@@ -25,11 +25,11 @@ class Work:
     """One piece of it; begins at once.
 
     Args:
-        do: is given a function to call with what is done and what there is, and returns the result.
+        do: is given this work, says to `progress` how far it is, and returns the result.
         about: whatever the page wants to know of it later.
     """
 
-    def __init__(self, do: Callable[[Callable[[int, int], None]], Any], about: Any = None):
+    def __init__(self, do: Callable[["Work"], Any], about: Any = None):
         self.about = about
         self.done, self.every = 0, 0
         self.result: Any = None
@@ -60,23 +60,32 @@ class Work:
         """Stop at the next piece."""
         self._cancel.set()
 
+    def report(self, done: int, every: int) -> None:
+        """For the work: how far it is."""
+        self.done, self.every = done, every
+
+    def progress(self, done: int, every: int) -> None:
+        """For the work: how far it is, at a place where it may be stopped.
+
+        Raises:
+            Cancelled: it shall stop.
+        """
+        self.report(done, every)
+        if self.cancelled:
+            raise Cancelled
+
     def join(self) -> None:
         """Wait for its end."""
         self._thread.join()
 
-    def _run(self, do: Callable[[Callable[[int, int], None]], Any]) -> None:
+    def _run(self, do: Callable[["Work"], Any]) -> None:
         try:
-            self.result = do(self._progress)
+            self.result = do(self)
         except Exception as error:  # it belongs to the page, which shows it
             self.error = error
 
-    def _progress(self, done: int, every: int) -> None:
-        self.done, self.every = done, every
-        if self.cancelled:
-            raise Cancelled
 
-
-def begin(key: str, do: Callable[[Callable[[int, int], None]], Any], about: Any = None) -> Work:
+def begin(key: str, do: Callable[["Work"], Any], about: Any = None) -> Work:
     """Begin work for this person; what was there under the key before is forgotten."""
     work = _all()[frame.person(), key] = Work(do, about)
     return work

@@ -69,7 +69,7 @@ def picture_list(sizes: list[Size]) -> None:
     with st.expander(t("Add pictures"), icon=":material/add_photo_alternate:", key="image.teach.add"):
         _uploader()
     _bulk(person)
-    with st.grid("auto", min_column_width=150):
+    with st.grid("auto", min_column_width=125):
         for entry in have:
             with st.container(border=True, gap="small", key=f"image.teach.card.{entry.stem}"):
                 _card(person, entry, sizes)

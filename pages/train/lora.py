@@ -4,6 +4,7 @@ from typing import Any
 
 import streamlit as st
 
+from engine.adapters.store import list_adapters
 from engine.data import registry
 from engine.devices import has_cuda
 from engine.drafts import save_draft
@@ -42,8 +43,10 @@ def main() -> None:
     form = Form("lora", {**defaults(SftSpec), "adapter": "", "model": settings().default_model, "unload": has_cuda()})
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.title(t("LoRA training"), width="content")
-        if datasets:
-            preset_menu(form)
+        with st.container(horizontal=True, width="content"):
+            _merging()
+            if datasets:
+                preset_menu(form)
     st.caption(
         t(
             "A small adapter learns from the dataset you choose; the base model stays as it is, and you can compare the two."
@@ -58,6 +61,14 @@ def main() -> None:
         _more(form)
     form.save()
     _launch(form)
+
+
+def _merging() -> None:
+    """The way to one adapter made of several, for whoever has several."""
+    if len(list_adapters("chat")) > 1 and st.button(
+        t("Merge adapters"), icon=":material/merge:", type="tertiary", key="lora.merge"
+    ):
+        st.switch_page("pages/image/lora.py", query_params={"tab": "merge", "kind": "chat"})
 
 
 def _empty() -> None:

@@ -268,9 +268,9 @@ def test_ranks_that_differ_are_refused_with_the_reason_and_nothing_typed_is_lost
 
 
 def test_work_can_be_stopped_and_knows_how_long_it_takes():
-    def slow(progress):
+    def slow(work):
         for done in range(1000):
-            progress(done, 1000)
+            work.progress(done, 1000)
             time.sleep(0.01)
 
     work = Work(slow)
