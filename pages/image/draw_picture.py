@@ -9,7 +9,7 @@ from engine.diffusion.recipe import Mode, Recipe
 from engine.diffusion.schedulers import TITLES
 from engine.feedback import pictures as judgements
 from engine.feedback.schema import Verdict
-from pages.image.draw_source import ENDINGS
+from pages.image.draw_source import ENDINGS, MOST_MEGABYTES
 from pages.image.draw_state import draw_again, restore, start_from
 from pages.shared import frame
 from pages.shared.i18n import t
@@ -68,6 +68,7 @@ def restore_from_png() -> None:
             ENDINGS,
             key=f"draw.restore.{turn}",
             label_visibility="collapsed",
+            max_upload_size=MOST_MEGABYTES,
             on_change=_restore_file,
             args=(turn,),
         )

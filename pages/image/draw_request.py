@@ -5,7 +5,7 @@ import secrets
 import streamlit as st
 
 from engine.diffusion import gallery
-from engine.diffusion.drawing import MOST, DrawRequest
+from engine.diffusion.drawing import MOST, DrawRequest, check
 from engine.diffusion.recipe import Recipe
 from engine.diffusion.schedulers import TITLES
 from engine.diffusion.uploads import by_eight
@@ -13,7 +13,7 @@ from engine.errors import BadInput
 from engine.fields import parse
 from pages.image.draw_idea import idea_box, tokens_of
 from pages.image.draw_loras import loras_box
-from pages.image.draw_results import results
+from pages.image.draw_results import SEEN, results
 from pages.image.draw_source import mask_of_form, source_box, source_of_form
 from pages.image.draw_state import (
     LARGEST_SEED,
@@ -216,7 +216,9 @@ def _begin(form: Form, again: Recipe | None) -> None:
     else:
         recipe, count = again, 1
         source, mask = gallery.source_of(again), gallery.mask_of(again)
-    works().begin(frame.person(), DrawRequest(recipe, count, source, mask))
+    request = DrawRequest(recipe, count, source, mask)
+    check(request)
+    st.session_state[SEEN] = works().begin(frame.person(), request)
     st.session_state.pop(NOTES, None)
 
 

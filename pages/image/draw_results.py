@@ -18,8 +18,10 @@ from pages.shared.labels import duration
 from pages.shared.picture_host import works
 from pages.shared.text import harmless
 
+SEEN = "draw.seen"
+"""The work that this session has seen going on: how it ended is said here, and not in the sessions after it."""
 _TAKEN = "draw.taken"
-"""The work whose ending this session has shown."""
+"""The work whose pictures this session has taken over."""
 
 
 def results(form: Form, example: Callable[[Form], None]) -> None:
@@ -31,17 +33,17 @@ def results(form: Form, example: Callable[[Form], None]) -> None:
     """
     work = works().of(frame.person())
     if work and not work.ended and not work.cancelled:
+        st.session_state[SEEN] = work
         st.fragment(_live, run_every="0.7s")(work)
         return
     if work and work.ended:
         _take(form, work)
+    if work and work is st.session_state.get(SEEN):
         _ending(work)
-    elif work:
-        st.caption(t("Stopped."))
     shown = _kept(st.session_state[form.key("shown")])
     if shown:
         _pictures(shown)
-    elif not (work and work.error):
+    else:
         _empty(form, example)
 
 

@@ -1,11 +1,14 @@
 """The picture that the next one starts from, and what of it is painted anew: uploaded, taken from the gallery, or painted here."""
 
+import base64
+from io import BytesIO
+
 import streamlit as st
 from PIL import Image
 
 from engine.diffusion import gallery, masks
 from engine.diffusion.recipe import Mode, Recipe
-from engine.diffusion.uploads import by_eight, open_picture
+from engine.diffusion.uploads import MAX_BYTES, by_eight, open_picture
 from engine.errors import BadInput, StudioError
 from pages.image.draw_state import defaults_of
 from pages.shared import frame
@@ -14,6 +17,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 
 ENDINGS = ["png", "jpg", "jpeg", "webp", "gif", "bmp"]
+MOST_MEGABYTES = MAX_BYTES >> 20
 _CANVAS = 300
 """Longer side of what is painted on: it fits a telephone."""
 _TO_CHOOSE = 24
@@ -68,10 +72,18 @@ def mask_of_form(form: Form, mode: Mode) -> Image.Image | None:
         return None
     if digest := st.session_state[form.key("mask")]:
         return gallery.mask_of(Recipe(mask=digest))
-    painted = st.session_state.get("draw.painted")
-    if painted is None:
-        raise BadInput("There is no mask: paint over what is to be drawn anew.")
-    return masks.from_drawing(painted, source.size)
+    return masks.from_drawing(_painted(st.session_state[form.key("painted")]), source.size)
+
+
+def _painted(canvas: str) -> Image.Image:
+    """The canvas as the browser sent it, decoded only if it is of a canvas's size."""
+    try:
+        with Image.open(BytesIO(base64.b64decode(canvas)), formats=["PNG"]) as image:
+            if max(image.size) <= 8 * _CANVAS:
+                return image.convert("RGBA")
+    except (OSError, ValueError, SyntaxError):
+        pass
+    raise BadInput("There is no mask: paint over what is to be drawn anew.")
 
 
 def _source(form: Form) -> Image.Image | None:
@@ -87,7 +99,9 @@ def _source(form: Form) -> Image.Image | None:
 
 def _choose(form: Form) -> None:
     turn = st.session_state.setdefault("draw.source.turn", 0)
-    file = st.file_uploader(t("A picture to start from"), ENDINGS, key=f"draw.source.file.{turn}")
+    file = st.file_uploader(
+        t("A picture to start from"), ENDINGS, key=f"draw.source.file.{turn}", max_upload_size=MOST_MEGABYTES
+    )
     if file:
         take_source(form, open_picture(file.getvalue(), file.name))
         st.rerun()
@@ -98,8 +112,7 @@ def _choose(form: Form) -> None:
 def take_source(form: Form, source: Image.Image) -> None:
     """Start from a picture: it is kept, and the size follows its shape."""
     st.session_state[form.key("source")] = gallery.keep_source(source)
-    st.session_state[form.key("mask")], st.session_state[form.key("strokes")] = "", None
-    st.session_state.pop("draw.painted", None)
+    _drop_mask(form)
     st.session_state["draw.source.turn"] = st.session_state.get("draw.source.turn", 0) + 1
     begin = defaults_of(st.session_state[form.key("model")])
     scale = (begin.width * begin.height / (source.width * source.height)) ** 0.5
@@ -133,10 +146,14 @@ def _take(form: Form, picture: gallery.Picture) -> None:
 
 
 def _forget(form: Form) -> None:
-    for field, nothing in (("source", ""), ("mask", ""), ("strokes", None)):
-        st.session_state[form.key(field)] = nothing
-    st.session_state.pop("draw.painted", None)
+    st.session_state[form.key("source")] = ""
+    _drop_mask(form)
     form.save()
+
+
+def _drop_mask(form: Form) -> None:
+    for field, nothing in (("mask", ""), ("painted", ""), ("strokes", None)):
+        st.session_state[form.key(field)] = nothing
 
 
 def _mask(form: Form, source: Image.Image) -> None:
@@ -147,7 +164,12 @@ def _mask(form: Form, source: Image.Image) -> None:
     _paint(form, source)
     with st.popover(t("Or upload a mask"), icon=":material/upload:", type="tertiary"):
         turn = st.session_state.setdefault("draw.mask.turn", 0)
-        file = st.file_uploader(t("White is drawn anew, black stays."), ENDINGS, key=f"draw.mask.file.{turn}")
+        file = st.file_uploader(
+            t("White is drawn anew, black stays."),
+            ENDINGS,
+            key=f"draw.mask.file.{turn}",
+            max_upload_size=MOST_MEGABYTES,
+        )
         if file:
             mask = masks.from_upload(file.getvalue(), file.name, source.size)
             st.session_state[form.key("mask")] = gallery.keep_source(mask)
@@ -175,8 +197,7 @@ def _kept_mask(form: Form, source: Image.Image, digest: str) -> None:
 
 
 def _paint_anew(form: Form) -> None:
-    st.session_state[form.key("mask")], st.session_state[form.key("strokes")] = "", None
-    st.session_state.pop("draw.painted", None)
+    _drop_mask(form)
     form.save()
 
 
@@ -206,8 +227,8 @@ def _paint(form: Form, source: Image.Image) -> None:
         return_image_data=True,
         key=place,
     )
-    if drawn.image_data is not None:
-        st.session_state["draw.painted"] = drawn.image_data
+    if drawn.image_bytes is not None:
+        st.session_state[form.key("painted")] = base64.b64encode(drawn.image_bytes).decode()
         st.session_state[form.key("strokes")] = drawn.json_data
 
 

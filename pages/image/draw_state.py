@@ -54,6 +54,7 @@ def draw_form() -> Form:
             "strength": 0.75,
             "source": "",
             "mask": "",
+            "painted": "",
             "strokes": None,
             "adapters": [],
             "shown": [],
@@ -117,6 +118,7 @@ def restore(recipe: Recipe) -> None:
             "strength": recipe.strength or 0.75,
             "source": recipe.source or "",
             "mask": recipe.mask or "",
+            "painted": "",
             "strokes": None,
             "adapters": [lora.model_dump(include={"name", "weight", "blocks"}) for lora in recipe.loras],
             "idea": recipe.idea or "",
@@ -136,7 +138,7 @@ def start_from(picture: gallery.Picture, mode: Mode) -> None:
     """
     digest = gallery.keep_source(gallery.image_of(picture))
     restore(picture.recipe)
-    fill({"mode": mode, "source": digest, "mask": "", "strokes": None, "seed": None})
+    fill({"mode": mode, "source": digest, "mask": "", "painted": "", "strokes": None, "seed": None})
 
 
 def draw_again(recipe: Recipe) -> None:

@@ -73,6 +73,7 @@ def test_from_a_chinese_idea_to_the_same_picture_again(person):
     ann.widget(f"draw.inpaint.{first.id}").get_by_role("button").click()
     ann.settle()
     _paint(ann)
+    ann.open("draw")  # a reload loses no stroke
     _draw(ann, 2)
     second = gallery.find()[0]
     mask = gallery.mask_of(second.recipe)

@@ -157,6 +157,33 @@ def test_repainting_without_a_mask_is_refused_and_with_one_keeps_the_rest(drawn)
     assert after.crop(left).tobytes() != before.crop(left).tobytes()
 
 
+def test_what_the_browser_sends_as_a_mask_is_bounded(drawn):
+    import base64
+
+    [picture] = gallery.find()
+    _click(drawn, f"draw.inpaint.{picture.id}")
+    for content in (b"no picture", png_bytes(Image.new("RGBA", (9000, 9), "red"))):
+        drawn.session_state["draw.painted"] = base64.b64encode(content).decode()
+        _click(drawn, "draw.go")
+        assert "There is no mask" in _texts(drawn)
+    assert gallery.count() == 1
+
+
+def test_a_painted_mask_survives_a_new_session(drawn):
+    import base64
+
+    [picture] = gallery.find()
+    _click(drawn, f"draw.inpaint.{picture.id}")
+    strokes = Image.new("RGBA", (300, 300))
+    strokes.paste((220, 38, 38, 153), (0, 0, 150, 300))
+    drawn.session_state["draw.painted"] = base64.b64encode(png_bytes(strokes)).decode()
+    drawn.run()
+    again = _draw_page()
+    _finish(_click(again, "draw.go"))
+    mask = gallery.mask_of(gallery.find()[0].recipe)
+    assert mask is not None and mask.getbbox() == (0, 0, 32, 64)
+
+
 def test_cancel_stops_at_once(pictures):
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("a cat").run()
@@ -223,7 +250,7 @@ def test_the_gallery_finds_pages_and_deletes(pictures, language):
     opened = [button.key for button in app.button if str(button.key).startswith("gallery.open.")]
     assert len(opened) == 24
     app.text_input(key="gallery.search").set_value("thing 29").run()
-    [key] = [button.key for button in app.button if str(button.key).startswith("gallery.open.")]
+    [key] = [str(button.key) for button in app.button if str(button.key).startswith("gallery.open.")]
     _click(app, key)
     picture = key.removeprefix("gallery.open.")
     _click(app, f"picture.restore.{picture}")
@@ -245,3 +272,24 @@ def test_without_the_model_the_page_says_so(studio_home, monkeypatch):
 def test_the_recipe_in_the_file_is_the_drawings(drawn):
     [picture] = gallery.find()
     assert read_recipe(picture.file) == picture.recipe
+
+
+def test_a_failed_drawing_is_told_once_and_not_to_later_sessions(pictures, tiny_picture_folder):
+    from engine.adapters.store import delete_adapter
+    from tests.picture_models import make_lora
+
+    make_lora("apples", tiny_picture_folder)
+    app = open_page(PAGE, state={"draw.loras": ["apples"]})
+    app.text_area(key="draw.prompt").set_value("a cat").run()
+    delete_adapter("apples")
+    _finish(_click(app, "draw.go"))
+    assert "There is no adapter" in _texts(app)
+    assert "There is no adapter" not in _texts(_draw_page())
+
+
+def test_without_a_source_nothing_is_begun(pictures):
+    app = _draw_page()
+    app.text_area(key="draw.prompt").set_value("a cat").run()
+    app.segmented_control(key="draw.mode").set_value("img2img").run()
+    _click(app, "draw.go")
+    assert "There is no picture to start from" in _texts(app)
