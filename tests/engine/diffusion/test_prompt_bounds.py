@@ -42,6 +42,7 @@ def test_a_cut_comes_behind_a_comma_if_there_is_one():
 def test_a_trigger_is_never_cut_through():
     count = PromptTokens().count
     assert bounded("a long prompt about sks dog", ["sks dog"], count, 7) == "sks dog, a long"
+    assert bounded("sks dog beside sks dog", ["sks dog"], count, 6) == "sks dog beside"
     assert bounded("sks dog, " + "very " * 50, ["sks dog"], count, 6) == "sks dog"
 
 
