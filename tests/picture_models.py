@@ -11,7 +11,15 @@ from engine.settings import settings
 WORDS = ["a red apple, fluent 3d", "a blue whale, noto", "cat face on white, twemoji"] * 20
 
 
-def tiny_pipeline(seed: int = 0, latent: int = 8, prediction: str = "v_prediction") -> Any:
+STARTERS: dict[str, Any] = {
+    "resnet_time_scale_shift": "scale_shift",
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 4,
+}
+"""How the starter's UNet differs from Stable Diffusion 1.5's."""
+
+
+def tiny_pipeline(seed: int = 0, latent: int = 8, prediction: str = "v_prediction", extra: Any = STARTERS) -> Any:
     """A Stable Diffusion shaped like the starter: 64 × 64 pictures, latents of 8 channels, pooled text with the time step."""
     import torch
 
@@ -29,9 +37,7 @@ def tiny_pipeline(seed: int = 0, latent: int = 8, prediction: str = "v_predictio
         attention_head_dim=4,
         norm_num_groups=4,
         use_linear_projection=True,
-        resnet_time_scale_shift="scale_shift",
-        addition_embed_type="text",
-        addition_embed_type_num_heads=4,
+        **extra,
     )
     scheduler = diffusers.DDIMScheduler(
         beta_start=0.00085,
@@ -69,19 +75,19 @@ def tiny_xl_pipeline(seed: int = 0) -> Any:
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=64,
+        cross_attention_dim=32 + 48,
         attention_head_dim=(2, 4),
         transformer_layers_per_block=(1, 2),
         norm_num_groups=4,
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=8 * 6 + 32,
+        projection_class_embeddings_input_dim=8 * 6 + 48,
     )
     return diffusers.StableDiffusionXLPipeline(
         vae=_vae(4),
         text_encoder=_text(32),
-        text_encoder_2=_text(32, projection=32),
+        text_encoder_2=_text(48, projection=48),
         tokenizer=_tokenizer(),
         tokenizer_2=_tokenizer(),
         unet=unet,

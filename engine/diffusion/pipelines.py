@@ -102,7 +102,7 @@ def load_folder(folder: Any, dtype: "torch.dtype", balanced: bool = False) -> An
 
     xl = (folder / "text_encoder_2").is_dir()
     arguments: dict[str, Any] = {
-        "torch_dtype": dtype,
+        "dtype": dtype,
         "use_safetensors": True,
         "local_files_only": True,
         "variant": catalog.variant(folder),

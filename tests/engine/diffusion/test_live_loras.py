@@ -6,7 +6,6 @@ import torch
 from safetensors.torch import load_file
 
 from engine.adapters.merging.merge import merge
-from engine.adapters.store import read_adapter
 from engine.diffusion.catalog import fingerprint, resolve
 from engine.diffusion.drawing import DrawRequest, draw
 from engine.diffusion.fuse import fuse, fuse_into
@@ -167,17 +166,18 @@ def test_both_text_encoders_of_xl_take_adapters(xl, tiny_xl_folder):
     from engine.adapters.lora import Layer
     from engine.adapters.store import Card, publish
 
-    def layer(seed: int) -> Layer:
+    def layer(seed: int, width: int) -> Layer:
         generator = torch.Generator().manual_seed(seed)
-        a, b = torch.randn(2, 32, generator=generator), torch.randn(32, 2, generator=generator)
+        a, b = torch.randn(2, width, generator=generator), torch.randn(width, 2, generator=generator)
         return Layer(a, b, 2.0)
 
     path = "text_model.encoder.layers.0.self_attn.q_proj"
     with tempfile.TemporaryDirectory() as made:
-        write_image(Path(made), {"text_encoder": {path: layer(1)}, "text_encoder_2": {path: layer(2)}}, "tiny-xl")
+        write_image(
+            Path(made), {"text_encoder": {path: layer(1, 32)}, "text_encoder_2": {path: layer(2, 48)}}, "tiny-xl"
+        )
         publish("words", Path(made), Card(kind="image", base_model="tiny-xl"))
     studio = Studio(xl)
     base, words = studio.draw(), studio.draw(LoraWeight(name="words"))
     assert np.abs(base - words).max() > 1
     assert (studio.draw(LoraWeight(name="words", blocks={"text_encoder": 0})) == base).all()
-    assert sorted(read_adapter("words").path.iterdir())
