@@ -3,6 +3,7 @@
 So a resumed run meets the same batches, and the batch of one step is the same whether one process sees it or several.
 """
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,9 +83,10 @@ class PictureData:
         classes = [(open_picture(file, file.name), None, numbers[spec.class_prompt or ""]) for file in class_pictures]
         self.sizes = sorted(of_bucket)
         """The sizes in use."""
-        self._subjects = [_encode(pipe, of_bucket[size], size, spec, spec.flip) for size in self.sizes]
-        # a batch has one size, so the class is there in each of them
-        self._classes = [_encode(pipe, classes, size, spec) for size in self.sizes] if classes else []
+        with _in_float32(pipe.vae):
+            self._subjects = [_encode(pipe, of_bucket[size], size, spec, spec.flip) for size in self.sizes]
+            # a batch has one size, so the class is there in each of them
+            self._classes = [_encode(pipe, classes, size, spec) for size in self.sizes] if classes else []
 
     def passes(self, step: int, rank: int = 0) -> Iterator[Batch]:
         """What one process sees in a step, 0 being the first: `grad_accum` passes."""
@@ -168,16 +170,22 @@ def _encode(pipe: Any, opened: list[Any], size: Size, spec: DreamboothSpec, flip
     )
 
 
+@contextlib.contextmanager
+def _in_float32(vae: torch.nn.Module) -> Iterator[None]:
+    """SDXL's autoencoder overflows in float16, and what is encoded once should be encoded well."""
+    dtype = next(vae.parameters()).dtype
+    torch.nn.Module.to(vae, torch.float32)  # not diffusers' own, which warns
+    try:
+        yield
+    finally:
+        torch.nn.Module.to(vae, dtype)
+
+
 @torch.no_grad()
 def _latents(pipe: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the latents, in float32: SDXL's autoencoder overflows in float16."""
-    vae, dtype = pipe.vae, pipe.vae.dtype
-    if dtype != torch.float32:
-        vae.to(torch.float32)
-    encoded = vae.encode(pixels.to(vae.device))
-    if dtype != torch.float32:
-        vae.to(dtype)
-    scale = vae.config.scaling_factor
+    """Mean and deviation of the latents."""
+    vae = pipe.vae
+    encoded, scale = vae.encode(pixels.to(vae.device)), vae.config.scaling_factor
     if hasattr(encoded, "latent_dist"):
         return (encoded.latent_dist.mean * scale).cpu(), (encoded.latent_dist.std * scale).cpu()
     latents = (encoded.latents * scale).cpu()  # an AutoencoderTiny knows no spread

@@ -52,6 +52,7 @@ class PictureModel(nn.Module):
             part.requires_grad_(False)
         more = CONVOLUTIONS if spec.target_modules == "attention-and-convolutions" else []
         self.unet = pipe.unet
+        self._dtype = pipe.unet.dtype
         self.unet.add_adapter(_config(spec.rank, spec.alpha, ATTENTION + more))
         self.text = nn.ModuleDict()
         if spec.train_text_encoder:
@@ -62,7 +63,7 @@ class PictureModel(nn.Module):
         if spec.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
             for encoder in encoders.values() if spec.train_text_encoder else ():
-                encoder.gradient_checkpointing_enable()
+                encoder.activation_checkpointing_enable()
 
     def forward(self, noisy: Tensor, time: Tensor, words: Words, sizes: Tensor) -> Tensor:
         """What the model guesses: the noise, or the velocity.
@@ -78,8 +79,8 @@ class PictureModel(nn.Module):
             words = encode(list(self.text.values()), words.tokens)
         assert words.encoded is not None
         more = {"text_embeds": words.pooled, "time_ids": sizes} if self.is_xl else None
-        encoded = words.encoded.to(noisy.dtype)
-        return self.unet(noisy, time, encoded, added_cond_kwargs=more, return_dict=False)[0].float()
+        encoded = words.encoded.to(self._dtype)
+        return self.unet(noisy.to(self._dtype), time, encoded, added_cond_kwargs=more, return_dict=False)[0].float()
 
     def parts(self) -> dict[str, Any]:
         """The models that are trained, by their folders' names in a pipeline."""

@@ -144,6 +144,20 @@ def test_the_text_encoder_learns_too(studio, pictures, robot):
     assert (draw(pictures, "zorp") - draw(pictures, "zorp", "both")).abs().max() > 0
 
 
+@pytest.mark.parametrize("more", [(), ("--train-text-encoder", "--gradient-checkpointing")])
+def test_it_computes_in_half_precision(studio, pictures, robot, more):
+    code, document, errors = train(
+        studio, robot, "half", "--bf16", "--class-prompt", "cat", "--class-pictures", 2, "--samples", 1, *more, "--wait"
+    )  # fmt: skip
+    assert code == 0, errors
+    whole = train(studio, robot, "whole", "--no-bf16", "--class-prompt", "cat", "--class-pictures", 2, *more, "--wait")[
+        1
+    ]
+    half, full = (losses(open_run(each["run"])) for each in (document, whole))
+    assert half != full and half == pytest.approx(full, rel=0.02)
+    assert all(layer.a.dtype == torch.float32 for layer in read_lora(read_adapter("half"))["unet"].values())
+
+
 @pytest.mark.parametrize("more", [(), ("--train-text-encoder",)])
 def test_sdxl_with_its_two_text_encoders(studio, xl, robot, more):
     code, _, errors = train(
@@ -191,7 +205,7 @@ def test_stop_saves_and_resume_gives_the_same_end(studio, pictures, robot):
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(studio, pictures, robot):
-    more = ["--max-steps", 150, "--save-steps", 3]
+    more = ["--max-steps", 150, "--save-steps", 3, "--batch-size", 16]  # steps that are slow enough to be interrupted
     _, undisturbed, errors = train(studio, robot, "whole", *more, "--wait")
     assert undisturbed["status"] == "finished", errors
     _, document, _ = train(studio, robot, "killed", *more)
