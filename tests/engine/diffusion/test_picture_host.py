@@ -52,7 +52,7 @@ def test_the_host_draws_what_draw_draws_with_a_complete_recipe(host, recipe, tin
     stream = host.draw(DrawRequest(with_lora, count=2))
     steps = [progress.step for progress in stream]
     drawn = stream.result()
-    assert steps == [1, 2, 3] and [one.recipe.seed for one in drawn] == [5, 6]
+    assert steps == [1, 2, 3, 4, 5, 6] and [one.recipe.seed for one in drawn] == [5, 6]
     for one in drawn:
         assert one.recipe.model_fingerprint == fingerprint(resolve("tiny-pictures"))
         assert len(one.recipe.loras[0].fingerprint or "") == 16
@@ -115,7 +115,7 @@ def test_chat_and_picture_models_make_room_for_each_other(recipe, tiny):
 
 
 def test_a_busy_model_is_not_driven_out(recipe, tiny):
-    memory = Host(2**20)
+    memory = Host(2 * 2**20)  # the chat model takes ten times as much
     pictures = PictureHost(memory)
     try:
         stream = pictures.draw(DrawRequest(recipe.model_copy(update={"steps": 300})))
