@@ -61,9 +61,10 @@ def write(lora: Lora, family: str) -> "dict[str, torch.Tensor]":
     import torch
 
     tensors = {}
+    two = family == "sdxl" or "text_encoder_2" in lora
     for part, layers in lora.items():
         for path, layer in layers.items():
-            key = _prefix(part, family) + _name(part, path, family)
+            key = _prefix(part, two) + _name(part, path, family)
             tensors[f"{key}.lora_down.weight"] = layer.a.contiguous()
             tensors[f"{key}.lora_up.weight"] = layer.b.contiguous()
             tensors[f"{key}.alpha"] = torch.tensor(layer.alpha, dtype=torch.float32)
@@ -90,10 +91,11 @@ def _place(key: str, name: str) -> tuple[str, str, str]:
     raise other_family(name, key)
 
 
-def _prefix(part: str, family: str) -> str:
+def _prefix(part: str, two: bool) -> str:
+    """How a part's keys begin, by whether the model has two text encoders."""
     if part == "unet":
         return "lora_unet_"
-    if family != "sdxl":
+    if not two:
         return "lora_te_"
     return "lora_te1_" if part == "text_encoder" else "lora_te2_"
 
