@@ -97,7 +97,11 @@ def _modules_after(code: str, home: Path) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script],
         cwd=ROOT,
-        env={"STUDIO_HOME": str(home), "PATH": ""},
+        env={
+            "STUDIO_HOME": str(home),
+            "PATH": "",
+            "STUDIO_PICTURE_MODEL": "any",
+        },  # so that the pages of Draw are there
         capture_output=True,
         text=True,
         timeout=120,

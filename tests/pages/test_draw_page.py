@@ -263,6 +263,7 @@ def test_without_the_model_the_page_says_so(studio_home, monkeypatch):
 
     monkeypatch.setenv("STUDIO_PICTURE_MODEL", "nothing-here")
     settings.cache_clear()
+    (settings().models / "zz-small").unlink()
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("a cat").run()
     _finish(_click(app, "draw.go"))
