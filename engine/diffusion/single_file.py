@@ -42,9 +42,7 @@ def load_file(source: PictureSource, dtype: "torch.dtype") -> Any:
     kind: Any = StableDiffusionXLPipeline if xl else StableDiffusionPipeline
     extra = {"add_watermarker": False} if xl else {"safety_checker": None, "requires_safety_checker": False}
     try:
-        return kind.from_single_file(
-            str(source.path), config=str(folder), dtype=dtype, local_files_only=True, **extra
-        )
+        return kind.from_single_file(str(source.path), config=str(folder), dtype=dtype, local_files_only=True, **extra)
     except (ValueError, KeyError, RuntimeError) as error:
         raise BadInput("The files of the model “{name}” are damaged: fetch them again.", name=source.name) from error
 
