@@ -21,6 +21,7 @@ from pages.image import merge_work
 from pages.image.draw_state import defaults_of, models
 from pages.image.grid_axes import axis_defaults, axis_of, axis_widgets
 from pages.image.grid_result import show_grid
+from pages.image.library_ways import bounded
 from pages.image.merge_work import Cancelled, Work
 from pages.shared.drafts import Form
 from pages.shared.frame import person
@@ -101,13 +102,11 @@ def _what(form: Form, adapters: dict[str, Adapter]) -> list[LoraWeight]:
         for name in chosen:
             weight = st.number_input(
                 t("Weight of {adapter}", adapter=literal(name)),
-                -10.0,
-                10.0,
                 step=0.05,
                 format="%g",
                 key=form.key(_weight(name)),
             )
-            loras.append(LoraWeight(name=name, weight=weight))
+            loras.append(LoraWeight(name=name, weight=bounded(weight)))
     return loras
 
 

@@ -7,7 +7,7 @@ from engine.adapters.store import Adapter, edit_card, list_adapters
 from pages.image.library_covers import cover
 from pages.image.library_files import delete_dialog, export_dialog, import_dialog
 from pages.image.library_origin import origin
-from pages.image.library_ways import DRAW, draw_with, open_tab
+from pages.image.library_ways import DRAW, bounded, draw_with, open_tab
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.labels import literal
@@ -123,8 +123,6 @@ def _words(adapter: Adapter) -> None:
         )
         st.number_input(
             t("Default weight"),
-            -10.0,
-            10.0,
             step=0.05,
             format="%g",
             key=weight,
@@ -139,6 +137,6 @@ def _edit(name: str, words: str, weight: str) -> None:
         edit_card(
             name,
             trigger_words=" ".join(st.session_state[words].split()),
-            default_weight=float(st.session_state[weight]),
+            default_weight=bounded(st.session_state[weight]),
         )
         st.toast(t("Kept: “{name}”", name=literal(name)), icon=":material/check:")

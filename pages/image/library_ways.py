@@ -28,3 +28,8 @@ def chat_with(name: str) -> None:
     """Go to Chat with this adapter chosen."""
     st.session_state["chat.adapter"] = name
     st.switch_page("pages/chat/chat.py")
+
+
+def bounded(weight: float) -> float:
+    """A weight that recipes take. Fields have no bounds of their own: a browser puts the lowest in one that was emptied."""
+    return max(-10.0, min(10.0, float(weight)))

@@ -16,7 +16,7 @@ from engine.adapters.merging.methods import DENSITY, METHODS, Options
 from engine.adapters.store import Adapter, list_adapters, refuse_existing
 from engine.errors import StudioError
 from pages.image import merge_work
-from pages.image.library_ways import chat_with, draw_with, open_tab
+from pages.image.library_ways import bounded, chat_with, draw_with, open_tab
 from pages.image.merge_result import show_result
 from pages.image.merge_work import Work
 from pages.shared.drafts import Form
@@ -120,18 +120,17 @@ def _weight(name: str) -> str:
 
 
 def _choose(form: Form, adapters: dict[str, Adapter]) -> list[str]:
+    several = len({_base(adapter) for adapter in adapters.values()}) > 1
     chosen = st.multiselect(
         t("Adapters to merge"),
         list(adapters),
-        format_func=lambda name: f"{name} · {_base(adapters[name])}",
+        format_func=lambda name: f"{name} · {_base(adapters[name])}" if several else name,
         key=form.key("adapters"),
         placeholder=t("Choose two or more of one base model"),
     )
     for name in chosen:
         st.number_input(
             t("Weight of {adapter}", adapter=literal(name)),
-            -10.0,
-            10.0,
             step=0.05,
             format="%g",
             key=form.key(_weight(name)),
@@ -191,7 +190,7 @@ def _order(form: Form, chosen: list[str]) -> _Order:
     values = form.values()
     takes = METHODS[values["method"]].takes
     options = Options(**{name: values[name] for name in takes})
-    weighted = [(name, float(values[_weight(name)])) for name in chosen]
+    weighted = [(name, bounded(values[_weight(name)])) for name in chosen]
     name = values["name"].strip() or free_name("-".join(chosen) or "merged")
     return _Order(weighted, name, values["method"], options, values["dtype"])
 

@@ -43,11 +43,12 @@ class Entry:
 
 
 def entries(person: str) -> list[Entry]:
-    """The pictures, in their order."""
+    """The pictures, in their order; one whose file somebody took away is none of them."""
     try:
-        return [Entry(**entry) for entry in read_json(_folder(person) / "draft.json")]
-    except FileNotFoundError:
+        kept = [Entry(**entry) for entry in read_json(_folder(person) / "draft.json")]
+    except (FileNotFoundError, ValueError, TypeError):
         return []
+    return [entry for entry in kept if original(person, entry).is_file()]
 
 
 def original(person: str, entry: Entry) -> Path:

@@ -75,14 +75,13 @@ def test_weights_of_one_adapter_and_no_second_axis(two):
 
 @pytest.mark.parametrize(
     ("words", "reason"),
-    [("1, two", "is no number"), ("", "which values"), ("5000", "at most 2"), ("1 " * 300, "values")],
+    [("1, two", "is no number"), ("", "which values"), ("5000", "at most 500"), ("1 " * 300, "values cannot")],
 )
 def test_values_that_are_none_are_refused_in_a_sentence(pictures, words, reason):
     app = _open()
     app.selectbox(key="grid.x").set_value("steps").run()
     app.text_input(key="grid.x.steps").set_value(words).run()
-    assert len(app.warning) == 1, app.warning
-    assert reason in app.warning[0].value or "steps" in app.warning[0].value or "values" in app.warning[0].value
+    assert [reason in warning.value for warning in app.warning] == [True]
 
 
 def test_a_grid_can_be_stopped(two):

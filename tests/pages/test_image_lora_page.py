@@ -11,15 +11,23 @@ from engine.adapters.export import export
 from engine.adapters.lora import Lora, Part
 from engine.adapters.store import Adapter, list_adapters, read_adapter
 from engine.drafts import load_draft
+from engine.settings import settings
 from pages.image.merge_work import Cancelled, Work
 from tests.engine.adapters.merging.helpers import SIZES, deltas, difference, live, put, uniform
 from tests.pages.opening import open_page
 
 PAGE = "pages/image/lora.py"
 TABS = {
-    "en": {"library": "Library", "merge": "Combine and merge"},
-    "zh": {"library": "适配器库", "merge": "组合与合并"},
+    "en": {"teach": "Teach it something", "library": "Library", "merge": "Combine and merge"},
+    "zh": {"teach": "教它新东西", "library": "适配器库", "merge": "组合与合并"},
 }
+
+
+@pytest.fixture(autouse=True)
+def picture_model(studio_home, monkeypatch):
+    """The pages of Draw are there where a picture model is named; these tests draw nothing."""
+    monkeypatch.setenv("STUDIO_PICTURE_MODEL", "none-of-ours")
+    settings.cache_clear()
 
 
 def _open(tab: str, language: str = "en", **more) -> AppTest:
