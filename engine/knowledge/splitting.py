@@ -215,7 +215,9 @@ class _Run:
             found = [places[first] for places in kinds if (first := bisect_left(places, low)) < len(places)]
             if found and min(found) < end:
                 return min(found)
-        return fresh if self._in_table(low) or _in_word(self._text, low) else _before_mark(self._text, start, low)
+        while low < end and _joins(self._text, low):
+            low += 1
+        return fresh if low == end or self._in_table(low) or _in_word(self._text, low) else low
 
     def _after_blanks(self, place: int) -> int:
         found = _SPACE.match(self._text, place, self._end)

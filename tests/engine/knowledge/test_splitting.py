@@ -5,7 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadInput
@@ -69,6 +69,9 @@ BITS = st.sampled_from(
 PAGES = st.lists(st.lists(BITS, max_size=60).map("".join) | st.text(max_size=120).map(clean), min_size=1, max_size=3)
 
 
+@example(
+    texts=["word " * 7 + "e\u0301\u0302|---|:-:|\nword "], size=50, overlap=10, markdown=False
+)  # marks at the overlap's end
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=PAGES, size=st.integers(50, 120), overlap=st.integers(0, 24), markdown=st.booleans())
 def test_nothing_is_lost_and_every_place_is_exact(texts, size, overlap, markdown):
