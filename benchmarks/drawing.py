@@ -34,14 +34,14 @@ def main() -> None:
 
     source = resolve(asked.model)
     usual = defaults(source)
-    size = {"width": usual.width, "height": usual.height}
     recipe = Recipe(
         prompt=PROMPT,
         model=source.name,
         steps=asked.steps,
         guidance_scale=usual.guidance_scale,
         scheduler="ddim",
-        **size,
+        width=usual.width,
+        height=usual.height,
     )
     drawing(source, recipe, asked.rounds)
     with tempfile.TemporaryDirectory() as home:
