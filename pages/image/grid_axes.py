@@ -51,7 +51,7 @@ def axis_widgets(form: Form, axis: str, loras: list[LoraWeight]) -> None:
     options = [name for name in options if axis == "x" or name != st.session_state[form.key("x")]]
     options = [*options, *([_NONE] if axis == "y" else [])]
     if st.session_state[form.key(axis)] not in options:
-        st.session_state[form.key(axis)] = options[0] if loras or axis == "y" else "seed"
+        st.session_state[form.key(axis)] = "seed" if "seed" in options else "guidance_scale"
     setting = st.selectbox(
         t("From left to right") if axis == "x" else t("From top to bottom"),
         options,

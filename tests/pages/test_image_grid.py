@@ -81,7 +81,13 @@ def test_values_that_are_none_are_refused_in_a_sentence(pictures, words, reason)
     app = _open()
     app.selectbox(key="grid.x").set_value("steps").run()
     app.text_input(key="grid.x.steps").set_value(words).run()
-    assert [reason in warning.value for warning in app.warning] == [True]
+    assert [warning.value for warning in app.warning if reason in warning.value], [w.value for w in app.warning]
+
+
+def test_without_an_adapter_it_begins_with_what_can_be_drawn(pictures):
+    app = _open()
+    assert (app.selectbox(key="grid.x").value, app.selectbox(key="grid.y").value) == ("seed", "guidance_scale")
+    assert not app.warning and "Pictures: 9 of at most 256." in [caption.value for caption in app.caption]
 
 
 def test_a_grid_can_be_stopped(two):
