@@ -1,9 +1,11 @@
 """One Chromium for all browser tests, a server of its own for each, and the clicks that many of them share."""
 
+import contextlib
 import re
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import TimeoutError as TooLate
 
 from tests.browser import Server, chromium
 
@@ -98,9 +100,16 @@ class Person:
         return self.page.get_by_test_id("stChatMessage").last.get_by_test_id("stMarkdown").first.inner_text()
 
     def choose(self, label: str, option: str, nth: int = 0) -> None:
-        """Pick an option of a select box."""
-        self.page.get_by_role("combobox", name=label, exact=True).nth(nth).click()
-        self.page.get_by_role("option", name=option, exact=True).click()
+        """Pick an option of a select box; a page that is just being drawn closes the list, which is then opened once more."""
+        wanted = self.page.get_by_role("option", name=option, exact=True)
+        for _ in range(5):
+            self.page.get_by_role("combobox", name=label, exact=True).nth(nth).click()
+            with contextlib.suppress(TooLate):
+                wanted.click(timeout=5000)
+                break
+            self.page.keyboard.press("Escape")
+        else:
+            raise AssertionError(f"“{label}” has no option “{option}”")
         self.settle()
 
     def set_sampling(self, temperature_zero: bool = True, longest: int = 24) -> None:

@@ -40,9 +40,7 @@ def test_a_run_on_the_cluster_is_started_watched_and_stopped_on_the_page(
     executor = page.get_by_role("combobox", name="Executor", exact=True)
     executor.scroll_into_view_if_needed()
     ann.settle()  # the box unfolds slowly
-    executor.click()
-    page.keyboard.type("ray")
-    page.keyboard.press("Enter")
+    ann.choose("Executor", "ray")
     expect(page.get_by_text("--executor ray")).to_be_visible()
     ann.settle()
     _start(ann, page, "far", 10)
