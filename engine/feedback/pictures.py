@@ -16,8 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.database import Base, UtcTime, now, session, writing
 from engine.errors import BadInput
-from engine.feedback.schema import Moment, Side, Verdict, Winner, utc
-from engine.feedback.store import FeedbackFilter
+from engine.feedback.schema import Moment, Side, Verdict, Winner
+from engine.feedback.store import FeedbackFilter, where_common
 
 ALL = FeedbackFilter()
 
@@ -219,25 +219,14 @@ def _made_with(recipe: dict[str, Any]) -> dict[str, str]:
 
 def _where(query: Select[Any], filters: FeedbackFilter) -> Select[Any]:
     row = PictureFeedbackRow
-    if filters.annotator is not None:
-        query = query.where(row.annotator == filters.annotator)
-    if filters.kind is not None:
-        query = query.where(row.kind == filters.kind)
-    if filters.verdict is not None:
-        query = query.where(row.verdict == filters.verdict)
+    query = where_common(query, row, filters)
     if filters.conversation_id is not None:
         query = query.where(false())  # pictures are in no conversation
-    if filters.model is not None:
-        query = query.where(or_(row.model == filters.model, row.model_b == filters.model))
     if filters.adapter:
         line = f"\n{filters.adapter}\n"
         query = query.where(or_(*(side.contains(line, autoescape=True) for side in (row.loras, row.loras_b))))
     elif filters.adapter is not None:
         query = query.where(or_(row.loras == "", row.loras_b == ""))
-    if filters.since is not None:
-        query = query.where(row.created >= utc(filters.since))
-    if filters.until is not None:
-        query = query.where(row.created < utc(filters.until))
     for word in filters.text[:200].lower().split():
         query = query.where(row.words.contains(word, autoescape=True))
     return query

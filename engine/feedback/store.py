@@ -265,24 +265,36 @@ def _found(row: FeedbackRow | None, feedback_id: int) -> Feedback:
     return Feedback.model_validate(row)
 
 
-def _where(query: Select[Any], filters: FeedbackFilter) -> Select[Any]:
-    row = FeedbackRow
+def where_common(query: Select[Any], row: Any, filters: FeedbackFilter) -> Select[Any]:
+    """What a filter asks of judgements of replies and of pictures alike: who, what, when, and of which model.
+
+    Args:
+        query: to be narrowed.
+        row: the table's class.
+        filters: what is wanted.
+    """
     if filters.annotator is not None:
         query = query.where(row.annotator == filters.annotator)
     if filters.kind is not None:
         query = query.where(row.kind == filters.kind)
     if filters.verdict is not None:
         query = query.where(row.verdict == filters.verdict)
-    if filters.conversation_id is not None:
-        query = query.where(row.conversation_id == filters.conversation_id)
-    if filters.adapter is not None:
-        query = query.where(_has_adapter(filters.adapter))
     if filters.model is not None:
         query = query.where(or_(row.model == filters.model, row.model_b == filters.model))
     if filters.since is not None:
         query = query.where(row.created >= utc(filters.since))
     if filters.until is not None:
         query = query.where(row.created < utc(filters.until))
+    return query
+
+
+def _where(query: Select[Any], filters: FeedbackFilter) -> Select[Any]:
+    row = FeedbackRow
+    query = where_common(query, row, filters)
+    if filters.conversation_id is not None:
+        query = query.where(row.conversation_id == filters.conversation_id)
+    if filters.adapter is not None:
+        query = query.where(_has_adapter(filters.adapter))
     if words := filters.text.strip()[:200]:
         places = (row.question, row.reply, row.reply_b, row.correction, row.comment)
         query = query.where(or_(*(place.icontains(words, autoescape=True) for place in places)))

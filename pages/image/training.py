@@ -10,7 +10,7 @@ from engine.diffusion import catalog
 from engine.diffusion.families import defaults as model_defaults
 from engine.drafts import save_draft
 from engine.errors import BadInput, StudioError
-from engine.jobs.local import command_line, start_training
+from engine.jobs.local import start_training
 from engine.runs import list_runs
 from engine.settings import settings
 from engine.training.dreambooth_base import divisor
@@ -31,9 +31,8 @@ from pages.shared.drafts import Form
 from pages.shared.i18n import t
 from pages.shared.labels import literal
 from pages.shared.run_panel import run_summary
-from pages.shared.text import harmless
 from pages.train.fields import asked, defaults, free_name, groups, in_rows, setting
-from pages.train.preflight import ready, show_verdict, start_anyway
+from pages.train.launch_panel import launch_panel
 
 FORM = "dreambooth"
 _NOT_HERE = ("executor", "zero", "offload", "fsdp", "deepspeed")
@@ -63,7 +62,7 @@ def teach_tab() -> None:
         preset_menu(form)
         _more(form)
     form.save()
-    _launch(form, str(folder))
+    launch_panel(form, *_asked(form, str(folder)), "image.teach", _start)
 
 
 def _defaults() -> dict[str, Any]:
@@ -129,33 +128,6 @@ def _more(form: Form) -> None:
     for title, names in groups(DreamboothSpec).items():
         st.markdown(f"**{title}**")
         in_rows(form, DreamboothSpec, [name for name in names if name not in _NOT_HERE])
-
-
-def _launch(form: Form, images: str) -> None:
-    spec, problem = _asked(form, images)
-    if spec:
-        st.caption(t("This command does the same, here or on another machine:"))
-        st.code(command_line(spec), language=None, wrap_lines=True)
-        if not problem:
-            with st.expander(
-                t("What it will take"), icon=":material/fact_check:", key="image.teach.preflight", on_change="rerun"
-            ) as box:
-                if box.open:
-                    show_verdict(spec)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button(t("Start training"), type="primary", icon=":material/play_arrow:", key="image.teach.start")
-        unload = st.checkbox(
-            t("Unload the chat model first"),
-            key=form.key("unload"),
-            help=t("Gives its memory to the training. Chat loads it again when somebody writes."),
-        )
-    if problem:
-        show = st.error if clicked else st.warning
-        show(harmless(t(problem.sentence, **problem.values)), icon=":material/info:")
-    elif spec and (clicked or start_anyway(spec)):
-        with frame.errors_shown():
-            if not clicked or ready(spec):
-                _start(form, spec, unload)
 
 
 def _asked(form: Form, images: str) -> tuple[DreamboothSpec | None, StudioError | None]:

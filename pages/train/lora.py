@@ -10,7 +10,7 @@ from engine.devices import has_cuda
 from engine.diffusion import catalog
 from engine.drafts import save_draft
 from engine.errors import StudioError
-from engine.jobs.local import command_line, start_training
+from engine.jobs.local import start_training
 from engine.models.catalog import resolve
 from engine.runs import list_runs
 from engine.settings import settings
@@ -21,7 +21,6 @@ from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
 from pages.shared.run_panel import run_summary
-from pages.shared.text import harmless
 from pages.train.fields import (
     adapter_choice,
     asked,
@@ -33,7 +32,7 @@ from pages.train.fields import (
     in_rows,
     setting,
 )
-from pages.train.preflight import ready, show_verdict, start_anyway
+from pages.train.launch_panel import launch_panel
 from pages.train.presets import preset_menu
 
 
@@ -61,7 +60,7 @@ def main() -> None:
     with st.expander(t("More settings"), icon=":material/settings:"):
         _more(form)
     form.save()
-    _launch(form)
+    launch_panel(form, *_asked(form), "lora", _start)
 
 
 def _merging() -> None:
@@ -102,36 +101,6 @@ def _more(form: Form) -> None:
         in_rows(form, SftSpec, names)
         if "rank" in names:
             adapter_choice(st, form, SftSpec, "from_adapter", t("Go on from"), t("a fresh adapter"))
-
-
-def _launch(form: Form) -> None:
-    spec, problem = _asked(form)
-    if spec:
-        st.caption(t("This command does the same, here or on another machine:"))
-        st.code(command_line(spec), language=None, wrap_lines=True)
-        if not problem:
-            with st.expander(
-                t("What it will take"), icon=":material/fact_check:", key="lora.preflight", on_change="rerun"
-            ) as box:
-                if box.open:
-                    show_verdict(spec)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button(t("Start training"), type="primary", icon=":material/play_arrow:", key="lora.start")
-        unload = st.checkbox(
-            t("Unload the chat model first"),
-            key=form.key("unload"),
-            help=t("Gives its memory to the training. Chat loads it again when somebody writes."),
-        )
-    if problem:
-        show = st.error if clicked else st.warning
-        show(harmless(t(problem.sentence, **problem.values)), icon=":material/info:")
-    elif clicked and spec:
-        with frame.errors_shown():
-            if ready(spec):
-                _start(form, spec, unload)
-    elif spec and start_anyway(spec):
-        with frame.errors_shown():
-            _start(form, spec, unload)
 
 
 def _asked(form: Form) -> tuple[SftSpec | None, StudioError | None]:
