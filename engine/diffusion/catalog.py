@@ -208,44 +208,6 @@ def _has_unet(path: Path, modified: int, size: int) -> bool:
         return False
 
 
-def token_count(pipe_or_source: Any, prompt: str) -> tuple[int, int]:
-    """How many tokens of the text encoder a prompt has, and how many it may have; loads no weights.
-
-    Args:
-        pipe_or_source: a pipeline, or a source whose tokenizer is read from its files.
-        prompt: the text. What lies beyond the limit is not seen by the model.
-    """
-    tokenizers = (
-        _tokenizers(pipe_or_source)
-        if isinstance(pipe_or_source, PictureSource)
-        else [pipe_or_source.tokenizer, getattr(pipe_or_source, "tokenizer_2", None)]
-    )
-    limits = [
-        tokenizer.model_max_length - 2 for tokenizer in tokenizers if tokenizer is not None
-    ]  # both ends are its own
-    used = [
-        len(tokenizer(prompt, add_special_tokens=False, truncation=False, verbose=False).input_ids)
-        for tokenizer in tokenizers
-        if tokenizer is not None
-    ]
-    return max(used), min(limits)
-
-
-def _tokenizers(source: PictureSource) -> list[Any]:
-    from engine.diffusion.single_file import config_folder
-
-    folder = config_folder(source) if source.kind == "file" else local_path(source, weights=False)
-    return list(_load_tokenizers(folder))
-
-
-@lru_cache(maxsize=8)
-def _load_tokenizers(folder: Path) -> tuple[Any, ...]:
-    from transformers import CLIPTokenizer
-
-    parts = ("tokenizer", "tokenizer_2")
-    return tuple(CLIPTokenizer.from_pretrained(folder / part) for part in parts if (folder / part).is_dir())
-
-
 def _download(name: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 

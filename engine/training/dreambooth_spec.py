@@ -6,14 +6,16 @@ adapter. The description of a field says what changes when its value goes up or 
 
 import importlib.util
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from engine.devices import has_cuda
-from engine.diffusion.catalog import resolve, token_count
+from engine.diffusion.catalog import local_path, resolve
 from engine.diffusion.families import defaults, family
+from engine.diffusion.prompt_tokens import prompt_tokens
 from engine.errors import BadInput
 from engine.fields import parse
 from engine.training.dreambooth_base import divisor
@@ -236,14 +238,14 @@ def check_dreambooth(spec: DreamboothSpec) -> None:
         raise problem
     if spec.resolution and spec.resolution % divisor(source):
         raise BadInput("The resolution must be a multiple of {divisor} for this model.", divisor=divisor(source))
+    tokens = prompt_tokens(replace(source, path=local_path(source, weights=False)))
     for prompt in filter(None, (spec.instance_prompt, spec.class_prompt)):
-        count, most = token_count(source, prompt)
-        if count > most:
+        if tokens.count(prompt) > tokens.limit:
             raise BadInput(
                 "“{prompt}” has {count} tokens, and the model reads {most} of them: shorten it.",
                 prompt=prompt[:100],
-                count=count,
-                most=most,
+                count=tokens.count(prompt),
+                most=tokens.limit,
             )
     if spec.optimizer == "adamw8bit":
         if not has_cuda():

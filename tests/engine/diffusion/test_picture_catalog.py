@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.diffusion import catalog
-from engine.diffusion.catalog import fingerprint, list_models, local_path, resolve, token_count
+from engine.diffusion.catalog import fingerprint, list_models, local_path, resolve
 from engine.diffusion.drawing import DrawRequest, draw
 from engine.diffusion.families import defaults, family, family_of_config
 from engine.diffusion.pipelines import in_mode, load
+from engine.diffusion.prompt_tokens import prompt_tokens
 from engine.diffusion.recipe import Recipe
 from engine.diffusion.schedulers import TITLES, make_scheduler
 from engine.errors import BadInput, Failure
@@ -81,14 +82,6 @@ def test_defaults_are_the_models_own(pictures, xl):
     assert (usual.width, usual.height, usual.scheduler) == (64, 64, "ddim") and family(resolve(pictures)) == "other"
 
 
-def test_tokens_are_counted_without_weights(pictures, xl, tiny_pipe, monkeypatch):
-    used, limit = token_count(resolve(pictures), "a red apple, fluent 3d")
-    assert limit == 14 and 5 <= used <= 14
-    assert token_count(tiny_pipe, "a red apple, fluent 3d") == (used, limit)
-    assert token_count(resolve(xl), "apple " * 40)[0] > limit
-    assert token_count(resolve(pictures), "")[0] == 0
-
-
 @pytest.mark.parametrize("name", list(TITLES))
 def test_schedulers_keep_what_the_model_says_of_itself(name):
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -142,7 +135,7 @@ def test_a_whole_model_as_one_file_draws_what_its_folder_draws(studio_home, monk
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("no network is needed"))
     source = resolve("one.safetensors")
     assert source.kind == "file" and [s.name for s in list_models()] == ["starter", "kin", "one.safetensors"]
-    assert token_count(source, "a red apple")[1] == 14 and defaults(source).width == 64
+    assert prompt_tokens(source).limit == 16 and defaults(source).width == 64
     request = DrawRequest(Recipe(prompt="a red apple", steps=2))
     drawn, wanted, unlike = (np.asarray(draw(p, request)[0].image).astype(int) for p in (load(source), other, pipe))
     assert (drawn == wanted).all() and (drawn != unlike).any()
