@@ -24,7 +24,9 @@ PREFERENCES = (
     *("logps_chosen", "logps_rejected", "kl", "entropy", "length"),
 )
 """What only trainings on preferences have. Divergence and entropy are in nats a token, lengths in tokens a reply."""
-NAMES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", *PREFERENCES)
+PICTURES = ("instance_loss", "prior_loss", "pictures_per_second")
+"""What only trainings of picture models have: the loss is the sum of the first two."""
+NAMES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_second", "memory", *PREFERENCES, *PICTURES)
 MOST = 1000
 Point = tuple[int, float]
 """Step and value."""

@@ -29,7 +29,7 @@ def run_charts(curves: Curves, method: str, key: str) -> None:
     if not points["loss"] and not points["eval_loss"]:
         st.caption(t("The charts begin with the first step."))
         return
-    charts = _preferences(points)
+    charts = _by_method(points)
     if method == "rloo":  # its loss scatters around nought whatever is learnt
         reward = t("Reward")
         _grid({reward: charts.pop(reward)}, columns=1, narrowest=300, height=260)
@@ -124,8 +124,8 @@ _COLUMNS = "max(1, floor(containerSize()[0] / 170))"
 """As many names side by side in the legend as the page is wide; an expression of Vega."""
 
 
-def _preferences(points: dict[str, list[Point]]) -> dict[str, Chart]:
-    """What a training on preferences is judged by, by title."""
+def _by_method(points: dict[str, list[Point]]) -> dict[str, Chart]:
+    """What a training on preferences or of a picture model is judged by, by title."""
     training, evaluation = t("training"), t("evaluation")
     chosen, rejected = t("chosen replies"), t("rejected replies")
     return {
@@ -141,18 +141,30 @@ def _preferences(points: dict[str, list[Point]]) -> dict[str, Chart]:
         t("KL to the beginning, nats a token"): {t("KL"): points["kl"]},
         t("Entropy, nats a token"): {t("Entropy"): points["entropy"]},
         t("Length of replies, tokens"): {t("Length"): points["length"]},
+        t("Parts of the loss"): {
+            t("the thing"): points["instance_loss"] if points["prior_loss"] else [],  # alone it is the loss
+            t("others of its kind"): points["prior_loss"],
+        },
     }
 
 
 def _machine(curves: Curves) -> dict[str, Chart]:
     """What a training does with its machine, by title."""
-    fields = {
-        t("Learning rate"): "learning_rate",
-        t("Gradient norm"): "grad_norm",
-        t("Tokens a second"): "tokens_per_second",
-    }
-    charts: dict[str, Chart] = {title: {title: curves.points[field]} for title, field in fields.items()}
-    return {**charts, t("Memory, GiB"): _memory(curves)}
+    points = curves.points
+    speed, measured = pace(points)
+    series = {t("Learning rate"): points["learning_rate"], t("Gradient norm"): points["grad_norm"], speed: measured}
+    return {**{title: {title: line} for title, line in series.items()}, t("Memory, GiB"): _memory(curves)}
+
+
+def pace(points: dict[str, list[Point]]) -> tuple[str, list[Point]]:
+    """How fast a training is, and what that counts: pictures or tokens."""
+    pictures = points["pictures_per_second"]
+    return (t("Pictures a second"), pictures) if pictures else (t("Tokens a second"), points["tokens_per_second"])
+
+
+def rounded(speed: float) -> float:
+    """A speed as people read it."""
+    return round(speed, 2 if speed < 10 else None)
 
 
 def _memory(curves: Curves) -> Chart:

@@ -23,7 +23,7 @@ from pages.shared import frame, run_words
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
 from pages.shared.queue_place import queue_place
-from pages.shared.run_charts import run_charts
+from pages.shared.run_charts import pace, rounded, run_charts
 from pages.shared.run_notes import run_notes
 from pages.shared.run_samples import run_pictures, run_samples
 from pages.shared.text import harmless
@@ -32,6 +32,8 @@ from pages.train.win_rate import win_rate_panel
 
 EVERY = "2s"
 PROVEN = (*SPECS, WIN_RATE)
+_FORMS = {"sft": ("lora", "pages/train/lora.py"), "dreambooth": ("dreambooth", "pages/image/lora.py")}
+"""Which form and page take a run's settings over, by its kind."""
 OPEN = "datasets.open"  # the dataset that the Datasets page shows next
 OPEN_BASE = "knowledge.open"  # the knowledge base that its page shows next
 
@@ -114,7 +116,7 @@ def _head(run: Run, status: Status) -> None:
             st.badge(literal(tag), icon=":material/label:", color="gray")
         st.space("stretch")
         _stop(run, status, "run.stop")
-        if run.kind == "sft":
+        if run.kind in _FORMS:
             _clone(run)
         if status.state in ("stopped", "failed", "lost") and st.button(
             t("Resume"), icon=":material/play_arrow:", key="run.resume", help=run_words.resume_hint(run, status)
@@ -133,12 +135,13 @@ def _stop(run: Run, status: Status, key: str) -> None:
 
 def _clone(run: Run) -> None:
     """The run's settings for the next one. The form takes what it knows of them, and gives the adapter a free name."""
+    form, page = _FORMS[run.kind]
     hint = t("Fills the training form with them; you change what you like, and start.")
     if st.button(t("Use these settings"), icon=":material/content_copy:", key="run.clone", help=hint):
         spec = run.spec()
         prompts = "\n".join(spec.get("sample_prompts") or [])  # the form has one a line
-        save_draft(frame.person(), "lora", {**spec, "adapter": "", "sample_prompts": prompts})
-        st.switch_page("pages/train/lora.py")
+        save_draft(frame.person(), form, {**spec, "adapter": "", "sample_prompts": prompts})
+        st.switch_page(page)
 
 
 def _use(run: Run, status: Status) -> None:
@@ -209,11 +212,12 @@ def _turns(run: Run) -> None:
 def _numbers(status: Status, curves: Curves) -> None:
     if not any(curves.points.values()):
         return
-    measured, speed, memory = (curves.last(name) for name in ("eval_loss", "tokens_per_second", "memory"))
+    measured, memory = curves.last("eval_loss"), curves.last("memory")
+    counted, speeds = pace(curves.points)
     numbers = {
         t("Loss"): f"{status.loss:.4f}" if status.loss is not None else "–",
         t("Evaluation loss"): f"{measured:.4f}" if measured is not None else "–",
-        t("Tokens a second"): f"{speed:,.0f}" if speed else "–",
+        counted: f"{rounded(speeds[-1][1]):,}" if speeds else "–",
         t("Memory"): f"{memory / 2**30:.1f} GiB" if memory else "–",
     }
     if status.world_size > 1:

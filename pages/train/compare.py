@@ -14,12 +14,12 @@ from engine.runs.samples import Sample, read_samples, sample_steps
 from engine.training.comparing import differing, last_common_step, metrics, names, seconds
 from pages.shared.i18n import t
 from pages.shared.labels import duration, literal
-from pages.shared.run_charts import lines, logarithmic
+from pages.shared.run_charts import lines, logarithmic, pace, rounded
 from pages.shared.run_samples import question_text, reply
 from pages.shared.run_words import state_name
 from pages.train.fields import label
 
-_CURVES = ("loss", "eval_loss", "tokens_per_second")
+_CURVES = ("loss", "eval_loss", "tokens_per_second", "pictures_per_second")
 _POINTS = 6_000
 """In one chart, shared by its lines: more cannot be seen, and the browser takes its time over each."""
 _SIDE_BY_SIDE = 4
@@ -85,7 +85,7 @@ def _figures(runs: list[Run], labels: list[str], curves: list[Curves]) -> None:
     for run, name, curve in zip(runs, labels, curves, strict=True):
         status = run.status()
         card = metrics(run, status)
-        speeds = [value for _, value in curve.points["tokens_per_second"]]
+        counted, speeds = pace(curve.points)
         time = seconds(status)
         rows.append(
             {
@@ -93,7 +93,7 @@ def _figures(runs: list[Run], labels: list[str], curves: list[Curves]) -> None:
                 t("State"): state_name(status.state),
                 t("Loss"): card.pop("loss", status.loss),
                 t("Evaluation loss"): card.pop("eval_loss", curve.last("eval_loss")),
-                t("Tokens a second"): round(statistics.median(speeds)) if speeds else None,
+                counted: rounded(statistics.median(value for _, value in speeds)) if speeds else None,
                 t("Time"): duration(time) if time else None,
                 **card,
             }

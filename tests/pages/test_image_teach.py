@@ -9,8 +9,10 @@ from streamlit.testing.v1 import AppTest
 from engine.diffusion.uploads import fit
 from engine.errors import BadInput
 from engine.files import read_json
+from engine.runs import create_run
 from engine.training.dreambooth_pictures import buckets, problems, read_folder
 from engine.training.dreambooth_sample import INSTANCE_PROMPT
+from engine.training.dreambooth_spec import parse_dreambooth
 from pages.image import training_pictures
 from tests.pages.opening import open_page
 
@@ -210,3 +212,17 @@ def test_the_tab_speaks_chinese(pictures):
     labels = [widget.label for widget in [*app.text_input, *app.number_input, *app.selectbox, *app.toggle]]
     latin = [label for label in labels if not any("\u4e00" <= sign <= "\u9fff" for sign in label)]
     assert set(latin) <= {"Alpha", "bf16", "fp16"}, latin
+
+
+def test_the_settings_of_a_run_fill_the_form_but_not_its_name(pictures):
+    spec = parse_dreambooth({"images": "x", "instance_prompt": "a zorp", "adapter": "zorp", "rank": 3, "samples": 2})
+    run = create_run("dreambooth", {**spec.model_dump(mode="json"), "sample_prompts": ["a zorp", "a cat"]}, "", "zorp")
+    run.update(state="finished", step=1, max_steps=1, adapter="zorp")
+    training_pictures.add("Ann", "a.png", _file(_two_halves()))
+    app = open_page("pages/train/runs.py", query={"run": run.id})
+    next(button for button in app.button if button.label == "Use these settings").click().run()
+    assert not app.exception and app.title[0].value == "Image LoRA"
+    fields = [*app.number_input, *app.text_input, *app.text_area]
+    values = {str(widget.key).removeprefix("dreambooth."): widget.value for widget in fields}
+    assert (values["instance_prompt"], values["rank"], values["samples"], values["adapter"]) == ("a zorp", 3, 2, "")
+    assert values["sample_prompts"] == "a zorp\na cat"

@@ -10,6 +10,7 @@ from engine.runs import create_run
 from engine.settings import ROOT
 
 STEPS = 40
+MACHINE = {"grad_norm": 1.0, "tokens_per_second": 10.0, "memory": 2**30}
 GROWING = "Replies grow with the reward, from {first} to {last} tokens"
 EVENTS = {
     "sft": {"loss": 0.5},
@@ -17,6 +18,7 @@ EVENTS = {
             "logps_chosen": -40.0, "logps_rejected": -60.0, "entropy": 1.0},
     "rloo": {"loss": 0.0, "reward": 0.5, "reward_std": 0.2, "kl": 0.05, "entropy": 1.0, "length": 30.0},
     "reward": {"loss": 0.5, "reward": 0.1, "margin": 1.0, "accuracy": 0.8},
+    "dreambooth": {"loss": 0.5, "instance_loss": 0.3, "prior_loss": 0.2, "tokens_per_second": None, "pictures_per_second": 1.25},
 }  # fmt: skip
 
 
@@ -24,7 +26,7 @@ def _run(kind, steps=STEPS, **more):
     run = create_run(kind, {"adapter": "a"}, f"python -m engine train {kind}", adapter="a")
     for step in range(1, steps + 1):
         changed = {name: value(step) for name, value in more.items()}
-        run.add_event(step=step, grad_norm=1.0, tokens_per_second=10.0, memory=2**30, **{**EVENTS[kind], **changed})
+        run.add_event(step=step, **{**MACHINE, **EVENTS[kind], **changed})
     run.update(state="finished", step=steps, max_steps=steps, started=1.0, ended=601.0)
     return run
 
@@ -61,11 +63,14 @@ def _lines(app):
                  "Entropy, nats a token"]),
         ("rloo", ["Reward", "KL to the beginning, nats a token", "Entropy, nats a token", "Length of replies, tokens", "Loss"]),
         ("reward", ["Loss", "Reward", "Margin", "Pairs ranked right"]),
+        ("dreambooth", ["Loss", "Parts of the loss"]),
     ],
 )  # fmt: skip
 def test_a_run_shows_what_its_method_measures_and_no_empty_chart(kind, expected):
     app = _open(_run(kind))
-    machine = ["Gradient norm", "Tokens a second", "Memory, GiB"]  # no learning rate is in the events
+    speed = "Pictures a second" if kind == "dreambooth" else "Tokens a second"
+    machine = ["Gradient norm", speed, "Memory, GiB"]  # no learning rate is in the events
+    assert [metric.value for metric in app.metric if metric.label == speed] == ["1.25" if speed[0] == "P" else "10"]
     assert [title for title in _titles(app) if title in {*expected, *machine, "Learning rate"}] == expected + machine
     assert len(_lines(app)) == len(expected) + len(machine)
 
