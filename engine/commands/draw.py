@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.commands import draw_idea
 from engine.commands.output import add_command, say
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def add(commands) -> None:
     """Add the parsers."""
     parser = add_command(commands, "draw", draw, "draw pictures with a picture model")
     _add_flags(parser)
+    draw_idea.add_flags(parser)
     parser.add_argument("--count", type=int, metavar="N", default=1, help="so many pictures, each with the next seed")
     compared = add_command(commands, "grid", grid, "draw pictures that differ in one or two settings, on one sheet")
     _add_flags(compared)
@@ -79,6 +81,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def draw(arguments: argparse.Namespace) -> dict[str, Any]:
     """Draw and save."""
+    from dataclasses import asdict
+
     from engine.commands.bars import bar
     from engine.diffusion.host import host
     from engine.diffusion.png import write_png
@@ -88,6 +92,9 @@ def draw(arguments: argparse.Namespace) -> dict[str, Any]:
     files = _files(arguments.out, request.count)
     for file in files:
         refuse_file(file)
+    written = draw_idea.write(arguments, request.recipe) if arguments.idea is not None else None
+    if written:
+        request.recipe = request.recipe.model_copy(update={"prompt": written.prompt, "idea": written.idea})
     stream = host().draw(request)
     try:
         with bar("draw", "step") as progress:
@@ -104,7 +111,8 @@ def draw(arguments: argparse.Namespace) -> dict[str, Any]:
         {"file": str(file), "seed": drawing.recipe.seed, "recipe": drawing.recipe.model_dump(mode="json")}
         for drawing, file in zip(drawn, files, strict=True)
     ]
-    return documents[0] if len(documents) == 1 else {**documents[0], "pictures": documents}
+    document = documents[0] if len(documents) == 1 else {**documents[0], "pictures": documents}
+    return {**document, "written": asdict(written)} if written else document
 
 
 def grid(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -165,6 +173,9 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
     from engine.errors import BadInput
     from engine.fields import parse
 
+    idea = getattr(arguments, "idea", None)
+    if idea is not None and arguments.prompt is not None:
+        raise BadInput("Give a prompt or an idea, not both.")
     said = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields and value is not None}
     if "size" in arguments:
         said["width"], said["height"] = _size(arguments.size)
@@ -172,7 +183,7 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
         said["loras"] = [lora_weight(word) for word in said["loras"]]
     if arguments.again:
         begun = read_recipe(arguments.again).model_dump()
-    elif arguments.prompt is None:
+    elif arguments.prompt is None and idea is None:
         raise BadInput("Say what to draw, or name a picture to draw --again.")
     else:
         usual = defaults(source := resolve(said.get("model")))

@@ -206,20 +206,19 @@ def _asked(said: str, speaker: "Speaker", captions: bool, seed: int | None) -> t
         messages += [{"role": "user", "content": f"Idea: {idea}"}, {"role": "assistant", "content": prompt}]
     messages.append({"role": "user", "content": f"Idea: {said}"})
     longest = _CAPTION_TOKENS if captions else _TOKENS
-    sampling = Sampling(
-        max_new_tokens=longest, temperature=0.3, repetition_penalty=1.1, seed=seed or secrets.randbelow(2**32)
-    )
+    seed = secrets.randbelow(2**32) if seed is None else seed
+    sampling = Sampling(max_new_tokens=longest, temperature=0.3, repetition_penalty=1.1, seed=seed)
     stream = None
     try:
         stream = speaker.backend().stream(messages, sampling, speaker.adapter)
         for _ in stream:
             if _has_ended(stream.text):
                 break
-        return stream.text, sampling.seed or 0, ""
+        return stream.text, seed, ""
     except StudioError:
         raise
     except Exception:  # whatever it was: a person who wants a picture is helped by a prompt, not by a trace
-        return "", sampling.seed or 0, "failed"
+        return "", seed, "failed"
     finally:
         if stream is not None:
             stream.cancel()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.adapters.store import edit_card
 from engine.diffusion.grids import read_grid
 from engine.diffusion.png import read_recipe
+from tests.engine.knowledge.stubs import StubSpeaker
 from tests.picture_models import make_lora
 
 
@@ -16,14 +18,14 @@ def pixels(file) -> np.ndarray:
 
 
 @pytest.fixture
-def command(pictures, monkeypatch, capsys):
+def command(pictures, monkeypatch, capfd):
     """The command line in this process, which spares the imports: `command("draw", …)` gives (code, document, errors)."""
     from engine.__main__ import main
     from engine.diffusion.host import host
 
     def run(*words: object):
         code = main([str(word) for word in words])
-        out, errors = capsys.readouterr()
+        out, errors = capfd.readouterr()
         return code, json.loads(out) if "--json" in words and out.strip() else out, errors
 
     yield run
@@ -73,6 +75,27 @@ def test_every_flag_reaches_the_recipe_and_again_draws_the_same(command, tmp_pat
     assert (pixels(file) != pixels(other)).any()
 
 
+def test_the_chat_model_writes_the_prompt_of_an_idea(command, tmp_path, tiny_picture_folder, monkeypatch):
+    make_lora("hats", tiny_picture_folder)
+    edit_card("hats", trigger_words="zwx hat")
+    speaker = StubSpeaker.saying("a cat wearing a crown, soft light")
+    monkeypatch.setattr("engine.chat.turns.Speaker", lambda **who: speaker)
+    file = tmp_path / "cat.png"
+    words = ["draw", "--idea", "戴皇冠的猫", "--out", file, "--steps", 1, "--lora", "hats:0.5", "--map-words", "always"]
+    code, printed, errors = command(*words)
+    assert code == 0, errors
+    assert speaker.asked[0][-1]["content"] == "Idea: cat wearing crown"
+    assert "皇冠 → crown" in printed and "Added: zwx hat" in printed and "by stub, seed 0" in printed
+    recipe = read_recipe(file)
+    assert recipe.idea == "戴皇冠的猫" and recipe.prompt == "zwx hat, a cat"  # more does not fit
+    file.unlink()
+    code, document, errors = command(*words, "--seed", 5, "--json")
+    assert code == 0, errors
+    written = document["written"]
+    assert (written["prompt"], written["seed"], document["seed"]) == (recipe.prompt, 5, 5)
+    assert ["猫", "cat"] in written["mapping"] and written["added_triggers"] == ["zwx hat"]
+
+
 def test_from_a_picture_and_into_a_mask(command, tmp_path):
     picture, mask = Image.new("RGB", (64, 64), "teal"), Image.new("L", (64, 64), 0)
     mask.paste(255, (0, 0, 32, 64))
@@ -102,6 +125,7 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
         (["--out", "x.png", "--mask", "m.png"], "m.png"),
         (["--out", "x.png", "--count", "1000"], "cannot be drawn at once"),
         (["--out", "no/folder/x.png"], "no folder"),
+        (["--out", "x.png", "--idea", "a cat"], "not both"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(command, tmp_path, monkeypatch, words, sentence):

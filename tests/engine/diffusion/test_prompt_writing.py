@@ -32,6 +32,7 @@ def test_the_starter_writes_for_other_picture_models(starter):
     assert written.tokens == tokens.count(written.prompt) <= written.limit == 20
     again = write_prompt("红色的汽车", Speaker(), captions=False, tokens=tokens, triggers=["sks"], seed=1)
     assert again == written, "the seed gives the same prompt again"
+    assert write_prompt("a cat", StubSpeaker.saying("a cat"), captions=False, seed=0).seed == 0
 
 
 def test_a_model_that_knows_chinese_gets_the_idea_as_it_is():
