@@ -3,7 +3,7 @@
     <id>.png          the picture
     <id>.json         who drew it, when, and whether it is a favourite: what the PNG does not tell strangers
     thumbnails/       made when they are first asked for
-    sources/<sha256>.png   sources and masks of the pictures, kept once and as long as a picture names them
+    sources/<sha256>.png   sources and masks of the pictures, kept once and as long as a picture names them, a day without
 
 The files are what counts: `rebuild` makes the index anew from them. An id is random, and nothing becomes a path that is not
 an id in the index.
@@ -12,6 +12,7 @@ an id in the index.
 import hashlib
 import io
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 THUMBNAIL = 256
 """The longer side of a thumbnail, in pixels."""
+_UNUSED = 24 * 3600
+"""Seconds that a source is kept without a picture that was made from it."""
 _ID = re.compile(r"[0-9a-f]{32}")
 _NOBODY = ""
 
@@ -167,8 +170,7 @@ def delete(picture_id: str) -> None:
         for file in (_file(row.id), _note_file(row.id), _thumbnail_file(row.id)):
             file.unlink(missing_ok=True)
         for digest in named:
-            used = or_(PictureRow.source == digest, PictureRow.mask == digest)
-            if not db.scalar(select(PictureRow.id).where(used).limit(1)):
+            if not _is_used(db, digest):
                 _source_file(digest).unlink(missing_ok=True)
 
 
@@ -204,12 +206,17 @@ def thumbnail(picture: Picture) -> Path:
 def keep_source(image: Image.Image) -> str:
     """Keep a source or mask before anything is drawn from it; it goes with the last picture that names it.
 
+    Those that nothing was drawn from within a day go now.
+
     Returns:
         Its SHA-256, as recipes name it.
     """
     content = png_bytes(image)
     digest = hashlib.sha256(content).hexdigest()
-    write_bytes(_source_file(digest), content)
+    rebuild()  # a picture that the index has lost names its source too
+    with writing() as db:
+        write_bytes(_source_file(digest), content)
+        _sweep(db)
     return digest
 
 
@@ -271,6 +278,18 @@ def _where(query: Select[Any], words: str, person: str | None, mode: str | None,
     if mode is not None:
         query = query.where(PictureRow.mode == mode)
     return query.where(PictureRow.favourite) if favourites else query
+
+
+def _sweep(db: Session) -> None:
+    for file in _folder("sources").glob("*.png"):
+        if time.time() - file.stat().st_mtime > _UNUSED and not _is_used(db, file.stem):
+            file.unlink()
+
+
+def _is_used(db: Session, digest: str) -> bool:
+    """Whether a picture names this source or mask."""
+    used = or_(PictureRow.source == digest, PictureRow.mask == digest)
+    return db.scalar(select(PictureRow.id).where(used).limit(1)) is not None
 
 
 def _found(db: Session, picture_id: str) -> PictureRow:

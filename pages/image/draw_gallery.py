@@ -27,14 +27,15 @@ def gallery_view() -> None:
             live=True,
         )
         everyone = st.toggle(t("Everyone's"), key="gallery.everyone")
+        starred = st.toggle(t("Favourites"), key="gallery.favourites")
     whose = None if everyone else frame.person()
-    total = gallery.count(words, whose)
+    total = gallery.count(words, whose, favourites=starred)
     if not total:
-        _nothing(words)
+        _nothing(filtered=starred or bool(words.strip()))
         return
     pages = -(-total // _AT_ONCE)
     page = st.session_state[_PAGE] = min(st.session_state.get(_PAGE, 1), pages)
-    found = gallery.find(words, whose, _AT_ONCE, (page - 1) * _AT_ONCE)
+    found = gallery.find(words, whose, _AT_ONCE, (page - 1) * _AT_ONCE, favourites=starred)
     with st.grid(6, min_column_width=140):
         for picture in found:
             with st.container(key=f"gallery.{picture.id}"):
@@ -49,13 +50,33 @@ def _thumbnail(picture: Picture) -> None:
         st.image(str(gallery.thumbnail(picture)), width="stretch", alt=picture.recipe.prompt[:200])
     except BadInput:
         st.caption(t("Its file is gone."))
-    label = literal(picture.recipe.prompt, 28) or "–"
-    if st.button(label, key=f"gallery.open.{picture.id}", type="tertiary", width="stretch"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        _star(picture)
+        label = literal(picture.recipe.prompt, 28) or "–"
+        opened = st.button(label, key=f"gallery.open.{picture.id}", type="tertiary")
+    if opened:
         picture_dialog(picture, judgements.judgement_of(picture, frame.person()))
 
 
-def _nothing(words: str) -> None:
-    if words.strip():
+def _star(picture: Picture) -> None:
+    st.button(
+        "★" if picture.favourite else "☆",
+        key=f"gallery.star.{picture.id}",
+        type="tertiary",
+        disabled=picture.person != frame.person(),
+        help=t("No favourite any more") if picture.favourite else t("A favourite"),
+        on_click=_set_star,
+        args=(picture,),
+    )
+
+
+def _set_star(picture: Picture) -> None:
+    with frame.errors_shown():
+        gallery.set_favourite(picture.id, not picture.favourite)
+
+
+def _nothing(filtered: bool) -> None:
+    if filtered:
         st.caption(t("No picture matches."))
         return
     with st.container(border=True):

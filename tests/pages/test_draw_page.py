@@ -258,6 +258,24 @@ def test_the_gallery_finds_pages_and_deletes(pictures, language):
     assert app.session_state["draw.view"] == "draw"
 
 
+def test_favourites_are_starred_and_found(pictures):
+    from engine.diffusion.drawing import Drawing
+
+    liked, other, theirs = (
+        gallery.add(Drawing(Image.new("RGB", (64, 64)), Recipe()), who) for who in ("Ann", "Ann", "Bo")
+    )
+    app = open_page(PAGE, state={"draw.view": "gallery", "gallery.everyone": True})
+    assert app.button(key=f"gallery.star.{theirs.id}").disabled
+    _click(app, f"gallery.star.{liked.id}")
+    assert [app.button(key=f"gallery.star.{one.id}").label for one in (liked, other)] == ["★", "☆"]
+    app.toggle(key="gallery.favourites").set_value(True).run()
+    assert [button.key for button in app.button if str(button.key).startswith("gallery.open.")] == [
+        f"gallery.open.{liked.id}"
+    ]
+    _click(app, f"gallery.star.{liked.id}")
+    assert "No picture matches." in _texts(app)
+
+
 def test_without_the_model_the_page_says_so(studio_home, monkeypatch):
     from engine.settings import settings
 

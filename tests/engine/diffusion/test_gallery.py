@@ -118,6 +118,17 @@ def test_source_and_mask_are_kept_once_and_go_with_the_last_picture():
     assert gallery.source_of(Recipe()) is None and gallery.mask_of(Recipe()) is None
 
 
+def test_a_source_that_nothing_is_drawn_from_goes_after_a_day():
+    used = gallery.add(Drawing(picture(), Recipe(mode="img2img", strength=0.5)), "ann", picture(32, 1)).recipe.source
+    old, chosen_again, young = (gallery.keep_source(picture(32, seed)) for seed in (2, 3, 4))
+    for digest in (used, old, chosen_again):
+        os.utime(settings().var / "pictures" / "sources" / f"{digest}.png", (1_000_000_000, 1_000_000_000))
+    lose_the_index()
+    gallery.keep_source(picture(32, 3))
+    left = {name for name in files() if name.startswith("sources/")}
+    assert left == {f"sources/{digest}.png" for digest in (used, chosen_again, young)}
+
+
 def test_nothing_is_left_of_a_deleted_picture():
     kept = gallery.add(Drawing(picture(512), Recipe(width=512, height=512)), "ann")
     gallery.thumbnail(kept)
