@@ -11,7 +11,7 @@ def add(commands) -> None:
     """Add `feedback` to the command line."""
     group = add_group(commands, "feedback", "what people think of replies")
     reading = add_command(group, "import", _import, "take in a file of judgements, one JSON object a line")
-    reading.add_argument("file", type=Path, metavar="FILE", help="what `export --format jsonl` wrote")
+    reading.add_argument("file", type=Path, metavar="FILE", help="what `export --format jsonl` or `pictures` wrote")
     reading.add_argument("--annotator", help="who judged, for lines that do not say so")
     writing = add_command(group, "export", _export, "write judgements, or training data made of them, as JSON lines")
     writing.add_argument("--format", required=True, choices=["jsonl", "sft", "preference", "unpaired", "pictures"])

@@ -6,21 +6,23 @@ of the others to trust is `engine.preferences`' question.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from engine.data.records import Conversation, Message, Preference, Record, Unpaired
 from engine.errors import BadInput
-from engine.feedback import store
+from engine.feedback import pictures, store
+from engine.feedback.pictures import PictureJudgement
 from engine.feedback.schema import Feedback, checked
 from engine.feedback.withdrawn import trainable
 from engine.files import write_jsonl
 
 Row = dict[str, Any]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def import_jsonl(path: Path, annotator: str | None = None) -> Imported:
     """Take in a file of judgements. The same file twice changes nothing; broken lines are skipped and reported.
 
     Args:
-        path: what `to_jsonl` made, or lines with at least `prompt` and `reply`.
+        path: what `to_jsonl` made, or lines with at least `prompt` and `reply`; judgements of pictures may be among them.
         annotator: who judged, for lines that do not say so.
 
     Raises:
@@ -98,7 +100,7 @@ def import_jsonl(path: Path, annotator: str | None = None) -> Imported:
     """
     if not path.is_file():
         raise BadInput("There is no file {file}.", file=path)
-    records: list[Feedback] = []
+    records: list[Feedback | PictureJudgement] = []
     broken: dict[int, str] = {}
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -107,18 +109,25 @@ def import_jsonl(path: Path, annotator: str | None = None) -> Imported:
                     records.append(_read(line, annotator))
             except BadInput as error:
                 broken[number] = str(error)
-    # few enough at a time that people who rate meanwhile hardly wait
-    new = sum(store.restore(records[start : start + 200]) for start in range(0, len(records), 200))
+    new = _at_times([record for record in records if isinstance(record, Feedback)], store.restore)
+    new += _at_times([record for record in records if isinstance(record, PictureJudgement)], pictures.restore)
     return Imported(len(records), len(records) - new, broken)
 
 
-def _read(line: bytes, annotator: str | None) -> Feedback:
+def _at_times(records: list[Kind], restore: Callable[[list[Kind]], int]) -> int:
+    """Few enough at a time that people who rate meanwhile hardly wait."""
+    return sum(restore(records[start : start + 200]) for start in range(0, len(records), 200))
+
+
+def _read(line: bytes, annotator: str | None) -> Feedback | PictureJudgement:
     try:
         values = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise BadInput("This is not JSON in UTF-8.") from None
     if not isinstance(values, dict):
         raise BadInput("This is not a JSON object.")
+    if "picture" in values:
+        return pictures.checked(**{"annotator": annotator or "imported", **values})
     return checked(**{"annotator": annotator or "imported", "model": "unknown", **values})
 
 

@@ -8,15 +8,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import JSON, Index, Select, and_, false, func, or_, select, text
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
+from sqlalchemy import JSON, ColumnElement, Index, Select, and_, false, func, or_, select, text
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine.database import Base, UtcTime, now, session, writing
 from engine.errors import BadInput
-from engine.feedback.schema import Moment, Side, Verdict, Winner
+from engine.feedback.schema import BROKEN_CHARACTER, Moment, Side, Verdict, Winner
 from engine.feedback.store import FeedbackFilter, where_common
 
 ALL = FeedbackFilter()
@@ -34,6 +35,23 @@ class Judged(Protocol):
     def recipe(self) -> BaseModel:
         """What it was made with, with at least `prompt`, `model` and `loras`."""
         ...
+
+
+class _Lora(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    name: str
+    weight: float = 1.0
+
+
+class _Recipe(BaseModel):
+    """What is read of a recipe here; a judgement from elsewhere may have another version's."""
+
+    model_config = ConfigDict(extra="allow")
+
+    prompt: str = ""
+    model: str = ""
+    loras: list[_Lora] = []
 
 
 class PictureJudgement(BaseModel):
@@ -58,7 +76,7 @@ class PictureJudgement(BaseModel):
     @property
     def sides(self) -> list[dict[str, Any]]:
         """The recipes of what was judged: one, or two of a comparison."""
-        return [self.recipe, self.recipe_b] if self.recipe_b else [self.recipe]
+        return [self.recipe] if self.recipe_b is None else [self.recipe, self.recipe_b]
 
 
 class PictureFeedbackRow(Base):
@@ -140,10 +158,8 @@ def compare(a: Judged, b: Judged, winner: Winner, left_side: Side, person: str) 
         winner=winner,
         left_side=left_side,
     )
-    row = PictureFeedbackRow
-    either = or_(and_(row.picture == a.id, row.picture_b == b.id), and_(row.picture == b.id, row.picture_b == a.id))
     with writing() as db:
-        db.execute(delete_rows(row).where(row.kind == "comparison", row.annotator == person, either))
+        db.execute(delete_rows(PictureFeedbackRow).where(_same(person, "comparison", a.id, b.id)))
         return _insert(db, record)
 
 
@@ -182,13 +198,69 @@ def annotators() -> list[str]:
 
 
 def to_jsonl(rows: Iterable[PictureJudgement]) -> list[dict[str, Any]]:
-    """The judgements whole, with their recipes, ready for JSON."""
+    """The judgements whole, with their recipes, ready for JSON; `export.import_jsonl` reads them back."""
     return [row.model_dump(mode="json") for row in rows]
+
+
+def checked(**values: Any) -> PictureJudgement:
+    """The judgement that these values make.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        record = PictureJudgement.model_validate(values)
+        sides = [_Recipe.model_validate(side).model_dump() for side in record.sides]
+        record.model_dump_json()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput("Feedback cannot have this “{field}”.", field=str(first["loc"][0])[:100]) from None
+    except PydanticSerializationError:  # half a surrogate pair
+        raise BadInput(BROKEN_CHARACTER) from None
+    if record.kind == "rating" and record.verdict:
+        return record.model_copy(update={"recipe": sides[0]})
+    if record.winner and record.left_side and len(sides) == 2 and record.picture_b not in (None, record.picture):
+        return record.model_copy(update={"recipe": sides[0], "recipe_b": sides[1]})
+    raise BadInput("A picture's judgement is a verdict on one picture, or a winner and a left side of two.")
+
+
+def restore(records: list[PictureJudgement]) -> int:
+    """Keep judgements that were written elsewhere, in one transaction; what a person said here already is left as it is.
+
+    Returns:
+        How many were not here yet.
+    """
+    try:
+        return _restore(records)
+    except IntegrityError:  # a picture was judged between our look and our insert: look again
+        return _restore(records)
+
+
+def _restore(records: list[PictureJudgement]) -> int:
+    new = 0
+    with writing() as db:
+        for record in records:
+            same = _same(record.annotator, record.kind, record.picture, record.picture_b)
+            if not db.scalar(select(PictureFeedbackRow.id).where(same).limit(1)):
+                _insert(db, record)
+                new += 1
+    return new
+
+
+def _same(person: str, kind: str, picture: str, other: str | None) -> ColumnElement[bool]:
+    """A person's word about a picture, or about two, whichever comes first."""
+    row = PictureFeedbackRow
+    mine = and_(row.kind == kind, row.annotator == person)
+    if kind == "rating":
+        return and_(mine, row.picture == picture)
+    return and_(
+        mine, or_(*(and_(row.picture == a, row.picture_b == b) for a, b in ((picture, other), (other, picture))))
+    )
 
 
 def _judge(picture: Judged, person: str, verdict: Verdict | None) -> PictureJudgement | None:
     row = PictureFeedbackRow
-    mine = and_(row.kind == "rating", row.annotator == person, row.picture == picture.id)
+    mine = _same(person, "rating", picture.id, None)
     with writing() as db:
         if verdict is None:
             db.execute(delete_rows(row).where(mine))

@@ -148,7 +148,7 @@ _RULES = {
     "winner": "The winner of a comparison is “a”, “b”, “tie” or “both_bad”.",
     "left_side": "A comparison must say which reply was shown on the left: a or b.",
 }
-_BROKEN_CHARACTER = "The feedback holds a broken character (half of an emoji, perhaps)."
+BROKEN_CHARACTER = "The feedback holds a broken character (half of an emoji, perhaps)."
 
 
 def checked(**values: Any) -> Feedback:
@@ -164,12 +164,12 @@ def checked(**values: Any) -> Feedback:
         first = error.errors()[0]
         name = str(first["loc"][0])
         if first["type"] == "string_unicode":
-            raise BadInput(_BROKEN_CHARACTER) from None
+            raise BadInput(BROKEN_CHARACTER) from None
         if name in _RULES:
             raise BadInput(_RULES[name]) from None
         raise BadInput("Feedback cannot have this “{field}”.", field=name[:100]) from None
     except PydanticSerializationError:  # half a surrogate pair: neither the database nor a file takes it
-        raise BadInput(_BROKEN_CHARACTER) from None
+        raise BadInput(BROKEN_CHARACTER) from None
     return record
 
 

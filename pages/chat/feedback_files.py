@@ -53,8 +53,8 @@ def import_() -> None:
     st.subheader(t("Import"))
     st.caption(
         t(
-            "JSON lines with at least a prompt and a reply, such as the file “Everything” of another studio. "
-            "Judgements that are here already are left as they are."
+            "JSON lines with at least a prompt and a reply, such as the file “Everything” of another studio, or its judgements "
+            "of pictures. Judgements that are here already are left as they are."
         )
     )
     if done := st.session_state.get(_DONE):

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from engine.commands import feedback
+from engine.database import writing
 from engine.diffusion.recipe import LoraWeight, Recipe
 from engine.errors import BadInput
 from engine.feedback import pictures, store
-from engine.feedback.export import FORMATS
+from engine.feedback.export import FORMATS, import_jsonl
 from engine.feedback.picture_figures import figures
 from engine.feedback.schema import Reply
 from engine.feedback.stats import summarise
@@ -162,3 +164,45 @@ def test_they_are_exported_on_their_own_with_their_recipes(tmp_path, capsys):
     document = run("stats")
     assert document["pictures"]["comparisons"] == 1 and document["pictures"]["loras"]["zorp"]["good_share"] == 1
     assert "LoRA zorp: 1 good, 0 bad, 100% good (21% to 100%), 100% of 1 comparisons won" in capsys.readouterr().out
+
+
+def test_an_export_is_imported_again_once(tmp_path):
+    pictures.judge(ZORP, "ann", "good")
+    pictures.compare(WHALE, ZORP, "b", "a", "bob")
+    out = str(tmp_path / "out.jsonl")
+    run("export", "--format", "pictures", "--out", out)
+    before = pictures.find()
+    assert run("import", out)["known"] == 2 and pictures.find() == before
+    with writing() as db:
+        db.execute(delete(pictures.PictureFeedbackRow))
+    pictures.judge(ZORP, "ann", "bad")  # said since: it stays
+    pictures.judge(ZORP, "bob", "bad")
+    done = run("import", out)
+    assert (done["rows"], done["known"], done["broken"], store.count()) == (2, 1, 0, 0)
+    compared, *_ = pictures.find(FeedbackFilter(kind="comparison"))
+    assert compared.model_dump(exclude={"id"}) == before[0].model_dump(exclude={"id"})
+    assert pictures.judgements_of(["2"], "ann") == {"2": "bad"} and pictures.count() == 3
+    assert figures(pictures.find()).loras["zorp"].outcomes == [1.0]
+    pictures.compare(ZORP, WHALE, "tie", "a", "bob")
+    assert run("import", out)["known"] == 2, "the same two the other way round"
+
+
+def test_what_is_no_judgement_of_a_picture_is_reported(tmp_path):
+    good = {"picture": "1", "recipe": {"prompt": "a", "of next year": 1}, "verdict": "good"}
+    two = {**good, "kind": "comparison", "picture_b": "2", "recipe_b": {}, "winner": "a", "left_side": "b"}
+    bad = [
+        {"recipe": None},
+        {"recipe": {"loras": ["x"]}},
+        {"recipe": {"loras": [{"name": "x", "weight": "y"}]}},
+        {"recipe": {"prompt": "\ud83d"}},
+        {"verdict": None},
+        {"verdict": "fine"},
+        {"kind": "comparison"},
+        {"more": 1},
+        {"picture_b": "1", "recipe_b": {}, "kind": "comparison", "winner": "a", "left_side": "a"},
+    ]
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in [good, two, *({**good, **more} for more in bad)]))
+    done = import_jsonl(file, "ann")
+    assert (done.rows, list(done.broken)) == (2, list(range(3, 12)))
+    assert figures(pictures.find()).comparisons == 1 and [row.annotator for row in pictures.find()] == ["ann"] * 2
