@@ -53,7 +53,7 @@ def _thumbnail(picture: Picture) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         _star(picture)
         label = literal(picture.recipe.prompt, 28) or "–"
-        opened = st.button(label, key=f"gallery.open.{picture.id}", type="tertiary")
+        opened = st.button(label, key=f"gallery.open.{picture.id}", type="tertiary", width=108)
     if opened:
         picture_dialog(picture, judgements.judgement_of(picture, frame.person()))
 
