@@ -71,6 +71,17 @@ class Axis(BaseModel):
     """Of `weight`: whose; by default that of every adapter."""
 
 
+class LeftOut(BaseModel):
+    """Why a cell could not be drawn."""
+
+    sentence: str
+    values: dict[str, str] = {}
+    """What fills the sentence's gaps."""
+
+    def __str__(self) -> str:
+        return self.sentence.format(**self.values) if self.values else self.sentence
+
+
 class Grid(BaseModel):
     """What a grid shows: everything but the axes' settings is the recipe's."""
 
@@ -79,7 +90,7 @@ class Grid(BaseModel):
     recipe: Recipe
     x: Axis
     y: Axis | None = None
-    left_out: dict[str, str] = {}
+    left_out: dict[str, LeftOut] = {}
     """Cells that could not be drawn, as "row,column" → why."""
 
 
@@ -129,7 +140,7 @@ def draw_grid(
     asked = cells(grid)
     total, done = sum(map(len, asked)), 0
     drawn: list[list[Drawing | None]] = []
-    left_out: dict[str, str] = {}
+    left_out: dict[str, LeftOut] = {}
     problem: BadInput | None = None
     for row, requests in enumerate(asked):
         drawn.append([])
@@ -141,7 +152,8 @@ def draw_grid(
                 )
             except BadInput as error:  # such as ranks that a method cannot merge
                 problem, drawing = error, None
-                left_out[f"{row},{column}"] = str(error)
+                values = {name: str(value) for name, value in error.values.items()}
+                left_out[f"{row},{column}"] = LeftOut(sentence=error.sentence, values=values)
             if cancelled and cancelled():
                 return None
             drawn[-1].append(drawing)

@@ -46,4 +46,5 @@ def _left_out(grid: Grid) -> None:
     st.warning(t("Grey fields could not be drawn:"), icon=":material/info:")
     for place, reason in grid.left_out.items():
         row, column = (int(number) + 1 for number in place.split(","))
-        st.caption(t("row {row}, column {column}: {reason}", row=row, column=column, reason=literal(reason, 300)))
+        words = literal(t(reason.sentence, **reason.values), 300)
+        st.caption(t("row {row}, column {column}: {reason}", row=row, column=column, reason=words))

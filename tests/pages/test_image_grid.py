@@ -1,5 +1,6 @@
 """The page Image LoRA, where sheets are drawn: with real tiny adapters on a tiny real pipeline."""
 
+import hashlib
 import time
 
 import pytest
@@ -7,7 +8,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from engine.diffusion import host as hosts
-from engine.diffusion.grids import read_grid
+from engine.diffusion.grids import Axis, Grid, LeftOut, read_grid, write_grid
+from engine.diffusion.recipe import Recipe
 from engine.settings import settings
 from tests.pages.opening import open_page
 from tests.picture_models import make_lora
@@ -108,3 +110,18 @@ def test_it_speaks_chinese(two):
     app = _open("zh")
     labels = [widget.label for widget in [*app.text_input, *app.number_input, *app.selectbox, *app.multiselect]]
     assert labels and all(any("\u4e00" <= sign <= "\u9fff" for sign in label) for label in labels), labels
+
+
+def test_why_a_field_is_grey_is_told_in_chinese_too(two):
+    sentence = (
+        "{method} needs equal ranks, and “{layer}” has rank {rank_a} in “{a}” and {rank_b} in “{b}”: use cat or svd."
+    )
+    values = {"method": "linear", "layer": "up", "rank_a": "4", "a": "red", "rank_b": "2", "b": "blue"}
+    axis = Axis(setting="seed", values=[1, 2])
+    grid = Grid(recipe=Recipe(), x=axis, left_out={"0,1": LeftOut(sentence=sentence, values=values)})
+    file = settings().var / "grids" / f"{hashlib.sha256(b'Ann').hexdigest()[:24]}.png"
+    file.parent.mkdir()
+    write_grid(Image.new("RGB", (64, 64)), grid, file)
+    assert str(read_grid(file).left_out["0,1"]) == sentence.format(**values)
+    [said] = [caption.value for caption in _open("zh").caption if "第 1 行" in caption.value]
+    assert "linear" in said and "equal ranks" not in said
