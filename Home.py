@@ -3,7 +3,6 @@
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from engine.diffusion import catalog
 from pages.shared import frame
 from pages.shared.i18n import language, t
 from pages.shared.keeper import keep_queue
@@ -21,8 +20,8 @@ def main() -> None:
 
 
 def sections() -> dict[str, list[st.Page]]:
-    """The pages, by section; the only place that knows them all. Those about pictures are there if a picture model is."""
-    found = {
+    """The pages, by section; the only place that knows them all."""
+    return {
         "": [st.Page("pages/home/dashboard.py", title=t("Home"), icon=":material/home:", default=True)],
         t("Talk"): [
             st.Page("pages/chat/chat.py", title=t("Chat"), icon=":material/forum:", url_path="chat"),
@@ -38,13 +37,11 @@ def sections() -> dict[str, list[st.Page]]:
             st.Page("pages/train/rlhf.py", title=t("RLHF"), icon=":material/recommend:", url_path="rlhf"),
             st.Page("pages/train/runs.py", title=t("Runs"), icon=":material/monitoring:", url_path="runs"),
         ],
-    }
-    if catalog.is_any():
-        found[t("Draw")] = [
+        t("Draw"): [
             st.Page("pages/image/draw.py", title=t("Draw"), icon=":material/brush:", url_path="draw"),
             st.Page("pages/image/lora.py", title=t("Image LoRA"), icon=":material/palette:", url_path="image-lora"),
-        ]
-    return found
+        ],
+    }
 
 
 if __name__ == "__main__":

@@ -65,11 +65,6 @@ def list_models() -> list[PictureSource]:
     return list(found.values())
 
 
-def is_any() -> bool:
-    """Whether there is a picture model to draw with: the starter, a folder, a file, or one that a setting names."""
-    return settings().picture_model != STARTER or (STARTER_FOLDER / INDEX).is_file() or len(list_models()) > 1
-
-
 def resolve(name: str | None, paths: bool = True) -> PictureSource:
     """The source that a name stands for.
 

@@ -36,7 +36,7 @@ NOISE: dict[str, Any] = {
 class Plan:
     """Sizes and steps. The defaults make the starter; tests make a tiny one."""
 
-    steps: dict[str, int] = field(default_factory=lambda: {"vae": 3_000, "text": 2_000, "unet": 12_000})
+    steps: dict[str, int] = field(default_factory=lambda: {"vae": 3_000, "text": 2_000, "unet": 5_000})
     learning_rate: dict[str, float] = field(default_factory=lambda: {"vae": 1e-3, "text": 1e-3, "unet": 6e-4})
     batch: dict[str, int] = field(default_factory=lambda: {"vae": 16, "text": 128, "unet": 64})
     vae: tuple[int, ...] = (32, 64, 96, 128)

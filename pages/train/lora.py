@@ -7,7 +7,6 @@ import streamlit as st
 from engine.adapters.store import list_adapters
 from engine.data import registry
 from engine.devices import has_cuda
-from engine.diffusion import catalog
 from engine.drafts import save_draft
 from engine.errors import StudioError
 from engine.jobs.local import start_training
@@ -65,7 +64,7 @@ def main() -> None:
 
 def _merging() -> None:
     """The way to one adapter made of several, for whoever has several."""
-    several = len(list_adapters("chat")) > 1 and catalog.is_any()  # the page that merges is there with a picture model
+    several = len(list_adapters("chat")) > 1
     if several and st.button(t("Merge adapters"), icon=":material/merge:", type="tertiary", key="lora.merge"):
         st.switch_page("pages/image/lora.py", query_params={"tab": "merge", "kind": "chat"})
 

@@ -6,27 +6,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from engine.diffusion import catalog, gallery
-from tests.browser import Server
+from engine.diffusion import gallery
 from tests.e2e.conftest import MINUTES
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def picture_model(request) -> str:
-    """The starter picture model; while there is none, a tiny one."""
-    if (catalog.STARTER_FOLDER / catalog.INDEX).is_file():
-        return "starter"
-    return request.getfixturevalue("pictures")
-
-
-@pytest.fixture
-def server(picture_model, starter, studio_home):
-    """The studio with that model."""
-    with Server(home=studio_home, STUDIO_PICTURE_MODEL=picture_model) as server:
-        yield server
-    print((studio_home / "streamlit.log").read_text()[-20_000:])
 
 
 def _draw(ann, expected: int) -> None:
@@ -53,7 +36,7 @@ def _paint(ann) -> None:
     ann.settle()
 
 
-def test_from_a_chinese_idea_to_the_same_picture_again(person):
+def test_from_a_chinese_idea_to_the_same_picture_again(starter, person):
     ann = person()
     ann.open("draw")
     idea = ann.widget("draw.idea").get_by_role("textbox")

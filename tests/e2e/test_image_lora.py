@@ -9,34 +9,17 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 from engine.adapters.store import read_adapter
-from engine.diffusion import catalog, gallery
+from engine.diffusion import gallery
 from engine.diffusion.grids import read_grid
 from engine.runs import list_runs
 from engine.runs.picture_samples import picture_steps
 from engine.settings import settings
 from engine.training.dreambooth_sample import sample_subject
-from tests.browser import Server
 from tests.e2e.conftest import MINUTES
 
 pytestmark = pytest.mark.browser
 
 STEPS = 30
-
-
-@pytest.fixture
-def picture_model(request) -> str:
-    """The starter picture model; while there is none, a tiny one."""
-    if (catalog.STARTER_FOLDER / catalog.INDEX).is_file():
-        return "starter"
-    return request.getfixturevalue("pictures")
-
-
-@pytest.fixture
-def server(picture_model, studio_home):
-    """The studio with that model."""
-    with Server(home=studio_home, STUDIO_PICTURE_MODEL=picture_model) as server:
-        yield server
-    print((studio_home / "streamlit.log").read_text()[-20_000:])
 
 
 def _stars(folder: Path) -> list[Path]:
@@ -112,7 +95,7 @@ def _apart(a: gallery.Picture, b: gallery.Picture) -> int:
     return int(np.abs(one - other).max())
 
 
-def test_two_things_are_taught_combined_and_merged(person, picture_model, tmp_path):
+def test_two_things_are_taught_combined_and_merged(person, tmp_path):
     ann = person()
     page = ann.page
 
@@ -125,7 +108,7 @@ def test_two_things_are_taught_combined_and_merged(person, picture_model, tmp_pa
     expect(ann.widget(f"run.{run.id}.pictures").get_by_role("img")).to_have_count(2)
     expect(page.get_by_test_id("stVegaLiteChart").first).to_be_visible()
     card = read_adapter("zorp", kind="image").card
-    assert (card.run, card.trigger_words, card.base_model) == (run.id, "zorp", picture_model)
+    assert (card.run, card.trigger_words, card.base_model) == (run.id, "zorp", "starter")
 
     # draw the thing, in another style
     ann.widget("run.draw").get_by_role("button").click()

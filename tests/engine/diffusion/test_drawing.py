@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.diffusion.catalog import INDEX, STARTER_FOLDER
 from engine.diffusion.drawing import DrawRequest, draw
 from engine.diffusion.recipe import Recipe
 from engine.diffusion.schedulers import TITLES
@@ -135,13 +134,12 @@ def test_what_cannot_be_drawn_is_refused_in_words(tiny_pipe, source, change, wit
         draw(tiny_pipe, request)
 
 
-@pytest.mark.skipif(not (STARTER_FOLDER / INDEX).is_file(), reason="an untrained autoencoder's colours follow no rule")
 def test_a_linear_preview_is_near_what_the_autoencoder_decodes(source, monkeypatch):
     from engine.diffusion import previews
-    from engine.diffusion.catalog import PictureSource
+    from engine.diffusion.catalog import resolve
     from engine.diffusion.pipelines import load
 
-    pipe = load(PictureSource("starter", "starter", STARTER_FOLDER))
+    pipe = load(resolve("starter"))
     seen = []
     (drawn,) = draw(pipe, DrawRequest(RECIPE.model_copy(update={"steps": 20})), seen.append)
     assert np.abs(pixels(seen[-1].previews[0]) - pixels(drawn.image)).mean() < 20, "small pictures are decoded"

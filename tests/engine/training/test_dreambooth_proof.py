@@ -14,18 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.diffusion.catalog import INDEX, STARTER_FOLDER
 from engine.runs import open_run
 from engine.training.dreambooth_sample import CLASS_PROMPT, INSTANCE_PROMPT, sample_subject
 from tests.conftest import PROVE
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        not (STARTER_FOLDER / INDEX).is_file(),
-        reason="the starter picture model's weights are not in this checkout yet",
-    ),
-]
+pytestmark = pytest.mark.long
 SEEDS = 8 if PROVE else 3
 OTHERS = ("a picture of a red apple, noto", "a picture of a house, fluent 3d", "a picture of a cat face, twemoji")
 LEARNT = 0.5
