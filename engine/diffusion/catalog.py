@@ -3,8 +3,6 @@
 The only module that knows the starter's name. It reads headers and JSON; weights are loaded elsewhere.
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from engine.adapters.pickles import refuse_pickle
 from engine.errors import BadInput, Failure
 from engine.files import read_json, read_safetensors_header
+from engine.models import hub
 from engine.settings import settings
 
 STARTER = "starter"
@@ -21,7 +20,6 @@ INDEX = "model_index.json"
 WEIGHT_PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _IN_CHECKPOINT = "model.diffusion_model."
 """How the names of a UNet's weights begin in a single-file checkpoint."""
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _PIPELINES = {
     "StableDiffusionPipeline",
     "StableDiffusionImg2ImgPipeline",
@@ -95,7 +93,7 @@ def resolve(name: str | None, paths: bool = True) -> PictureSource:
             refuse_pickle(path)
             if is_checkpoint(path):
                 return PictureSource(name, "file", path.resolve())
-    if _HUB_ID.fullmatch(name) and ".." not in name and not path.exists():
+    if hub.is_id(name):
         return PictureSource(name, "hub", None)
     raise BadInput(
         "There is no picture model “{name}”: use `starter`, the name of a folder or file under var/models, a folder with a "
@@ -179,12 +177,8 @@ def weights_of(source: PictureSource) -> list[Path]:
 
 
 def fingerprint(source: PictureSource) -> str:
-    """Sixteen hex digits that stay the same wherever the model lies: names, shapes and first megabyte of its weights."""
-    digest = hashlib.sha256()
-    for file in weights_of(source):
-        with file.open("rb") as opened:
-            digest.update(opened.read(1 << 20))
-    return digest.hexdigest()[:16]
+    """Of its weights: the same wherever the model lies."""
+    return hub.fingerprint(weights_of(source))
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -206,25 +200,21 @@ def _has_unet(path: Path, modified: int, size: int) -> bool:
 def _download(name: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    try:
-        if not weights:
-            return Path(snapshot_download(name, allow_patterns=["**/*.json", "*.json", "**/*.txt"]))
-        try:
-            return _download_weights(name, _variant())
-        except (ValueError, OSError):  # it has no weights in half precision
-            return _download_weights(name, None)
-    except Exception as error:
-        raise Failure(
-            "“{name}” could not be had from the hub ({reason}): check the name and the network, or put its folder under var/models.",
-            name=name,
-            reason=type(error).__name__,
-        ) from error
+    if weights:
+        return hub.fetched(name, lambda: _download_weights(name))
+    return hub.fetched(name, lambda: snapshot_download(name, allow_patterns=["**/*.json", "*.json", "**/*.txt"]))
 
 
-def _download_weights(name: str, kind: str | None) -> Path:
+def _download_weights(name: str) -> str:
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-    return Path(DiffusionPipeline.download(name, variant=kind, use_safetensors=True, safety_checker=None))  # type: ignore[arg-type]
+    def download(kind: str | None) -> str:
+        return DiffusionPipeline.download(name, variant=kind, use_safetensors=True, safety_checker=None)  # type: ignore[arg-type]
+
+    try:
+        return download(_variant())
+    except (ValueError, OSError):  # it has no weights in half precision
+        return download(None)
 
 
 def _variant() -> str | None:

@@ -11,22 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.diffusion.recipe import LoraWeight, Recipe
+from engine.diffusion.schedulers import TITLES
 
 MOST = 60_000
 """Characters that are read: two prompts, their LoRAs, and plenty of settings."""
 
-SAMPLERS = {
-    "ddim": "DDIM",
-    "euler": "Euler",
-    "euler_a": "Euler a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_karras": "DPM++ 2M Karras",
-    "unipc": "UniPC",
-    "lms": "LMS",
-    "heun": "Heun",
-    "pndm": "PLMS",
-    "lcm": "LCM",
-}
+SAMPLERS = {**TITLES, "pndm": "PLMS"}
 """Our schedulers by the names that they have there."""
 _SCHEDULERS = {name.lower(): ours for ours, name in SAMPLERS.items()}
 _NEGATIVE = "Negative prompt:"

