@@ -23,6 +23,7 @@ def main() -> None:
         asked = _ask()
         _label()
         _train()
+        _draw(home)
         PICTURES.mkdir(exist_ok=True)
         _look(home, conversation, asked)
 
@@ -103,6 +104,24 @@ def _train() -> None:
     subprocess.run([*engine, *train, "--eval-split", "0.1", "--wait"], cwd=ROOT, check=True)
 
 
+def _draw(home: Path) -> None:
+    """Some pictures in the gallery, and a thing that the picture model is taught."""
+    from engine.diffusion import gallery
+    from engine.diffusion.drawing import DrawRequest
+    from engine.diffusion.host import host
+    from engine.diffusion.recipe import Recipe
+    from engine.training.dreambooth_sample import CLASS_PROMPT, INSTANCE_PROMPT, sample_subject
+
+    for prompt in ("a penguin, noto", "a rocket, fluent 3d", "a pizza, twemoji"):
+        for drawing in host().draw(DrawRequest(Recipe(prompt=prompt), count=2)).result():
+            gallery.add(drawing, "Ann")
+    host().unload()
+    sample_subject(home / "robots")
+    prompts = ["--instance-prompt", INSTANCE_PROMPT, "--class-prompt", CLASS_PROMPT]
+    train = ["train", "dreambooth", "--images", str(home / "robots"), *prompts, "--adapter", "zorp", "--wait"]
+    subprocess.run([sys.executable, "-m", "engine", *train], cwd=ROOT, check=True)
+
+
 def _look(home: Path, conversation: int, asked: int) -> None:
     from engine.runs import list_runs
     from tests.browser import Server, chromium
@@ -117,6 +136,8 @@ def _look(home: Path, conversation: int, asked: int) -> None:
         "labelling": "labelling?as=Ann",
         "lora": "lora?as=Ann",
         "rlhf": "rlhf?as=Ann",
+        "draw": "draw?as=Ann",
+        "image-lora": "image-lora?as=Ann",
         "runs": f"runs?as=Ann&run={run}",
     }
     with Server(home=home) as server, chromium() as browser:
@@ -127,6 +148,11 @@ def _look(home: Path, conversation: int, asked: int) -> None:
             page.goto(f"{server.url}/{address}")
             page.wait_for_selector('[data-test-script-state="notRunning"] [data-testid="stMainBlockContainer"]')
             page.wait_for_timeout(2500)  # charts draw after the script has run
+            if name == "draw":
+                page.get_by_label("Prompt", exact=True).fill("a rocket, fluent 3d")
+                page.locator(".st-key-draw-go button").click()
+                page.wait_for_selector(".st-key-draw-go button:not([disabled])")
+                page.wait_for_timeout(5000)
             if name == "knowledge":  # a conversation opens at its end
                 page.get_by_role("heading", name="Knowledge").scroll_into_view_if_needed()
             _take(page, name)
