@@ -141,6 +141,8 @@ def test_a_linear_preview_is_near_what_the_autoencoder_decodes(source, monkeypat
 
     pipe = load(resolve("starter"))
     seen = []
+    monkeypatch.setattr(previews, "INTERVAL", 0)
+    monkeypatch.setattr(previews, "SHARE", 1e9)  # one at every step
     (drawn,) = draw(pipe, DrawRequest(RECIPE.model_copy(update={"steps": 20})), seen.append)
     assert np.abs(pixels(seen[-1].previews[0]) - pixels(drawn.image)).mean() < 20, "small pictures are decoded"
     monkeypatch.setattr(previews, "_DECODED", 0)
