@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 SHARE = 0.02
 """Most of the drawing's time that previews may take."""
-INTERVAL = 0.2
-"""Seconds between previews at least: nobody sees more."""
+INTERVAL = 0.5
+"""Seconds to the first preview and between them at least: what is drawn sooner needs none."""
 _DECODED = 128 * 128
 """Pixels up to which a picture is decoded for real."""
 _FITTED: "WeakKeyDictionary[Any, torch.Tensor]" = WeakKeyDictionary()
@@ -30,7 +30,7 @@ class Previewer:
 
     def __init__(self, pipe: Any):
         self._pipe = pipe
-        self._due = 0.0
+        self._due = time.perf_counter() + INTERVAL
         self._last: list[Image] = []
 
     def __call__(self, latents: "torch.Tensor", width: int, height: int) -> "list[Image]":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.diffusion import previews
 from engine.diffusion.drawing import DrawRequest, draw
 from engine.diffusion.recipe import Recipe
 from engine.diffusion.schedulers import TITLES
@@ -25,6 +26,13 @@ def source():
     """A picture with all colours."""
     ramp = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype("uint8")
     return Image.fromarray(ramp)
+
+
+@pytest.fixture
+def every_preview(monkeypatch):
+    """A preview at every step, however fast they are."""
+    monkeypatch.setattr(previews, "INTERVAL", 0)
+    monkeypatch.setattr(previews, "SHARE", 1e9)
 
 
 def test_a_seed_is_a_picture_and_its_recipe_draws_it_again(tiny_pipe):
@@ -50,7 +58,7 @@ def test_a_picture_is_the_same_alone_or_among_others(tiny_pipe, source, mode, sc
 
 
 @pytest.mark.parametrize("scheduler", list(TITLES))
-def test_every_scheduler_draws_in_every_mode(tiny_pipe, source, scheduler):
+def test_every_scheduler_draws_in_every_mode(tiny_pipe, source, scheduler, every_preview):
     mask = Image.new("L", (64, 64), 255)
     for mode in ("txt2img", "img2img", "inpaint"):
         steps = []
@@ -134,15 +142,12 @@ def test_what_cannot_be_drawn_is_refused_in_words(tiny_pipe, source, change, wit
         draw(tiny_pipe, request)
 
 
-def test_a_linear_preview_is_near_what_the_autoencoder_decodes(source, monkeypatch):
-    from engine.diffusion import previews
+def test_a_linear_preview_is_near_what_the_autoencoder_decodes(every_preview, monkeypatch):
     from engine.diffusion.catalog import resolve
     from engine.diffusion.pipelines import load
 
     pipe = load(resolve("starter"))
     seen = []
-    monkeypatch.setattr(previews, "INTERVAL", 0)
-    monkeypatch.setattr(previews, "SHARE", 1e9)  # one at every step
     (drawn,) = draw(pipe, DrawRequest(RECIPE.model_copy(update={"steps": 20})), seen.append)
     assert np.abs(pixels(seen[-1].previews[0]) - pixels(drawn.image)).mean() < 20, "small pictures are decoded"
     monkeypatch.setattr(previews, "_DECODED", 0)
