@@ -112,7 +112,7 @@ def _draw(home: Path) -> None:
     from engine.diffusion.recipe import Recipe
     from engine.training.dreambooth_sample import CLASS_PROMPT, INSTANCE_PROMPT, sample_subject
 
-    for prompt in ("a penguin, noto", "a rocket, fluent 3d", "a pizza, twemoji"):
+    for prompt in ("a penguin, noto", "a pizza, twemoji"):
         for drawing in host().draw(DrawRequest(Recipe(prompt=prompt), count=2)).result():
             gallery.add(drawing, "Ann")
     host().unload()
