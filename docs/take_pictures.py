@@ -150,9 +150,13 @@ def _look(home: Path, conversation: int, asked: int) -> None:
             page.wait_for_timeout(2500)  # charts draw after the script has run
             if name == "draw":
                 page.get_by_label("Prompt", exact=True).fill("a rocket, fluent 3d")
+                page.get_by_label("Pictures", exact=True).fill("4")
                 page.locator(".st-key-draw-go button").click()
-                page.wait_for_selector(".st-key-draw-go button:not([disabled])")
-                page.wait_for_timeout(5000)
+                page.wait_for_selector('[class*="st-key-draw-inpaint-"]', timeout=120_000)
+                page.wait_for_timeout(2500)
+            if name == "image-lora":
+                page.get_by_role("tab", name="Library").click()
+                page.wait_for_timeout(2500)
             if name == "knowledge":  # a conversation opens at its end
                 page.get_by_role("heading", name="Knowledge").scroll_into_view_if_needed()
             _take(page, name)
