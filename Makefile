@@ -36,6 +36,8 @@ benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.dpo
 	$(BIN)/python -m benchmarks.knowledge_speed
 	$(BIN)/python -m benchmarks.knowledge_quality
+	$(BIN)/python -m benchmarks.drawing
+	$(BIN)/python -m benchmarks.dreambooth
 
 pictures: setup .venv/ready-dev
 	@sh tests/install_chromium.sh

@@ -1,11 +1,11 @@
 """DreamBooth: a step of ours against one of diffusers' own example script, on the same pictures with the same settings.
 
-python -m benchmarks.dreambooth --script train_dreambooth_lora.py            60 steps each, three rounds, a few minutes
-python -m benchmarks.dreambooth --script … --model sd15 --resolution 512     on a GPU, with a model under var/models
+python -m benchmarks.dreambooth                                   60 steps each, three rounds, a few minutes
+python -m benchmarks.dreambooth --model sd15 --resolution 512     on a GPU, with a model under var/models
+python -m benchmarks.dreambooth --script train_dreambooth_lora.py
 
-The script is not part of this project. Get it here; another version than the pinned one is refused unless `--any-script` is given:
-
-    https://raw.githubusercontent.com/huggingface/diffusers/c56add8081be60b7e8794e011f1790d0e37aeced/examples/dreambooth/train_dreambooth_lora.py
+The script is not part of this project: without --script it is fetched from diffusers' repository, once. Another version than the
+pinned one is refused unless `--any-script` is given.
 
 Both learn the five sample pictures with prior preservation from the same class pictures, a LoRA of rank 8 on attention, AdamW,
 one learning rate without schedule, no min-SNR weights, in float32 on a CPU and in bf16 on a GPU. The first steps are left
@@ -23,6 +23,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from benchmarks.report import report
 from benchmarks.running import run
@@ -32,6 +33,7 @@ from engine.files import sha256
 from engine.settings import settings
 from engine.training.dreambooth_sample import CLASS_PROMPT, INSTANCE_PROMPT, sample_subject
 
+SCRIPT = "https://raw.githubusercontent.com/huggingface/diffusers/c56add8081be60b7e8794e011f1790d0e37aeced/examples/dreambooth/train_dreambooth_lora.py"
 SHA256 = "89cd066f65b2c5d4e8ab578f4050f485a880a9c8fc100ddf18c6b0c74eadb5d2"
 BATCH, RANK, RATE, CLASS_PICTURES = 4, 8, 1e-4, 8
 WARM_UP = 5
@@ -50,9 +52,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    if asked.script is None or not Path(asked.script).is_file():
-        raise SystemExit(f"Say with --script where diffusers' script lies.\n{__doc__}")
-    if sha256(Path(asked.script)) != SHA256 and not asked.any_script:
+    asked.script = Path(asked.script) if asked.script else fetched()
+    if not asked.script.is_file():
+        raise SystemExit(f"There is no file {asked.script}: say with --script where diffusers' script lies.")
+    if sha256(asked.script) != SHA256 and not asked.any_script:
         raise SystemExit("This is not the pinned version of the script: see --help.")
     with tempfile.TemporaryDirectory(prefix="dreambooth-") as name:
         os.environ["STUDIO_MODEL_FOLDERS"] = json.dumps([str(settings().models), *map(str, settings().model_folders)])
@@ -74,6 +77,21 @@ def main() -> None:
     ]
     holds = median["ours"] <= min(seconds for name, seconds in median.items() if name != "ours")
     report("dreambooth-speed", "A DreamBooth step is no slower than one of diffusers' own script", table, holds)
+
+
+def fetched() -> Path:
+    """The pinned script, from the network on the first call."""
+    file = settings().var / "benchmarks" / "train_dreambooth_lora.py"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with urlopen(SCRIPT, timeout=60) as answer:
+                file.write_bytes(answer.read())
+        except OSError as error:
+            raise SystemExit(
+                f"{SCRIPT} cannot be had ({error}): get it by other means and name it with --script."
+            ) from error
+    return file
 
 
 class _Bench:
