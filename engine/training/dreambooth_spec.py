@@ -23,7 +23,7 @@ from engine.training.dreambooth_pictures import problems, read_folder, trigger_o
 from engine.training.lora_spec import Warmup
 from engine.training.training_spec import TrainingSpec, refuse_taken
 
-_SMALL_RATE, _FULL_RATE = 1e-3, 1e-4
+_SMALL_RATE, _FULL_RATE = 2e-3, 1e-4
 """Learning rates that suit small UNets such as the starter's, and Stable Diffusion's own."""
 
 
@@ -83,9 +83,9 @@ class DreamboothSpec(TrainingSpec):
     alpha: float = Field(
         8, gt=0, description="Strength of the adapter is alpha / rank: higher makes what it learns weigh more."
     )
-    train_text_encoder: bool = Field(
-        False,
-        description="Teach the text encoder too: learns the new word better, needs more memory, and takes longer.",
+    train_text_encoder: bool | None = Field(
+        None,
+        description="Teach the text encoder too: learns the new word better, needs more memory, and takes longer; by default for small models.",
     )
     text_rank: int = Field(
         8, ge=1, le=1024, description="Rank in the text encoder: higher lets it learn more of the new word."
@@ -95,9 +95,9 @@ class DreamboothSpec(TrainingSpec):
         gt=0,
         description="Strength in the text encoder is this over its rank: higher makes what it learns weigh more.",
     )
-    target_modules: Literal["attention", "attention-and-convolutions"] = Field(
-        "attention",
-        description="Which layers of the UNet get an adapter: with convolutions it learns textures better, and is larger.",
+    target_modules: Literal["auto", "attention", "attention-and-convolutions"] = Field(
+        "auto",
+        description="Which layers of the UNet get an adapter: with convolutions it learns shapes and textures better, and is larger; auto takes them in small models.",
     )
     resolution: int | None = Field(
         None,
@@ -124,7 +124,7 @@ class DreamboothSpec(TrainingSpec):
         None,
         gt=0,
         lt=1,
-        description="Higher learns faster, and beyond a point breaks the pictures; by default 1e-4 for Stable Diffusion, 1e-3 for smaller models.",
+        description="Higher learns faster, and beyond a point breaks the pictures; by default 1e-4 for Stable Diffusion, 2e-3 for smaller models.",
     )
     text_learning_rate: float | None = Field(
         None, gt=0, lt=1, description="The same for the text encoder, which wants less; by default half of the other."
@@ -208,7 +208,9 @@ def completed(spec: DreamboothSpec) -> DreamboothSpec:
     """
     source = resolve(spec.model)
     count = max(1, len(read_folder(Path(spec.images))))
-    rate = spec.learning_rate or (_SMALL_RATE if family(source) == "other" else _FULL_RATE)
+    small = family(source) == "other"
+    rate = spec.learning_rate or (_SMALL_RATE if small else _FULL_RATE)
+    layers = "attention-and-convolutions" if small else "attention"
     prompts = [spec.instance_prompt, *([spec.class_prompt] if spec.class_prompt else [])]
     return spec.model_copy(
         update={
@@ -219,6 +221,8 @@ def completed(spec: DreamboothSpec) -> DreamboothSpec:
             "trigger_words": spec.trigger_words or trigger_of(spec.instance_prompt),
             "resolution": spec.resolution or defaults(source).width,
             "max_steps": spec.max_steps or math.ceil(count * spec.repeats / spec.global_batch),
+            "train_text_encoder": small if spec.train_text_encoder is None else spec.train_text_encoder,
+            "target_modules": layers if spec.target_modules == "auto" else spec.target_modules,
             "learning_rate": rate,
             "text_learning_rate": spec.text_learning_rate or rate / 2,
             "sample_prompts": spec.sample_prompts or prompts,

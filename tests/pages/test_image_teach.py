@@ -182,11 +182,11 @@ def test_machines_presets_set_the_fields_and_unset_them(pictures):
     app.button(key="image.teach.sample").click().run()
     app.button(key="image.teach.machine.24gb").click().run()
     assert app.number_input(key="dreambooth.rank").value == 16
-    assert app.toggle(key="dreambooth.train_text_encoder").value
+    assert app.selectbox(key="dreambooth.train_text_encoder").value is True
     app.button(key="image.teach.machine.8gb").click().run()
     assert not app.exception, app.exception
     assert app.number_input(key="dreambooth.rank").value == 8
-    assert not app.toggle(key="dreambooth.train_text_encoder").value
+    assert app.selectbox(key="dreambooth.train_text_encoder").value is None
     assert app.toggle(key="dreambooth.gradient_checkpointing").value
     assert "--batch-size 1" in next(code.value for code in app.code if "dreambooth" in code.value)
 
