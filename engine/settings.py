@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         None,
         description="Memory that loaded models may take together, in GiB; by default 80 % of what is free at start.",
     )
+    waiting_requests: int = Field(
+        1000, ge=1, description="Requests that may wait for one chat model; more are refused until some have begun."
+    )
     openai_base_url: str | None = Field(
         None,
         description="An OpenAI-compatible server to chat with (vLLM, SGLang, llama.cpp, Ollama), such as `http://127.0.0.1:8000/v1`.",

@@ -13,7 +13,7 @@ from engine.settings import ROOT, Settings
 from engine.training.win_rate_specs import WinRateSpec
 
 CHINESE = yaml.safe_load((ROOT / "pages" / "shared" / "zh.yaml").read_text(encoding="utf-8"))
-ERRORS = {"BadInput", "Failure", "TemplateProblem"}
+ERRORS = {"BadInput", "Failure", "Busy", "TemplateProblem"}
 GAP = re.compile(r"{(\w+)[^}]*}")
 # the command line alone says these: its pages never raise them
 COMMAND_LINE_ONLY = {

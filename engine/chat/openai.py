@@ -55,6 +55,7 @@ class OpenAIBackend:
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
                 seed=sampling.seed,
+                stop=sampling.stop or None,
                 stream=True,
                 stream_options={"include_usage": True},
             )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadInput
 from engine.models.loader import device_of
-from engine.models.request import Reply, Sampling
+from engine.models.request import Messages, Reply, Sampling
+from engine.models.text import StopText, TokenText
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -21,18 +22,18 @@ class Decoding:
     Args:
         model: in eval mode, the wanted adapter active whenever `step` is called.
         tokenizer: the model's.
-        messages: the conversation so far, `{"role", "content"}` each.
+        messages: the conversation so far, or text to be continued.
         sampling: how tokens are chosen.
 
     Raises:
-        BadInput: the conversation is longer than the model reads.
+        BadInput: the conversation is longer than the model reads, or there is none.
     """
 
     def __init__(
         self,
         model: "PreTrainedModel",
         tokenizer: "PreTrainedTokenizerBase",
-        messages: list[dict[str, str]],
+        messages: Messages,
         sampling: Sampling,
     ):
         import torch
@@ -44,16 +45,14 @@ class Decoding:
         self._sampling = sampling
         self._generator = torch.Generator().manual_seed(self.seed)  # on the CPU: the same draws on every device
         self._processors = _processors(sampling)
-        prompt: Any = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-        )
-        self._ids: torch.Tensor = prompt["input_ids"]
+        self._ids: torch.Tensor = torch.tensor([prompt_ids(tokenizer, messages)])
         self._prompt_tokens = self._ids.shape[1]
         self._limit = min(sampling.max_new_tokens, _room(model, self._prompt_tokens))
         self._stop_ids = _stop_ids(model, tokenizer)
         self._next_input = self._ids.to(device_of(model))
         self._cache = None
-        self._text = TokenText(tokenizer)
+        self._text, self._stops = TokenText(tokenizer), StopText(sampling.stop)
+        self._shown: list[str] = []
         self._started = time.perf_counter()
 
     def step(self) -> str:
@@ -66,21 +65,28 @@ class Decoding:
             )
             self._cache = output.past_key_values
             token = self._choose(output.logits[:, -1])
-        if token in self._stop_ids:
-            self.finish_reason = "stop"
-            return self._text.rest()
         self._ids = torch.cat([self._ids, torch.tensor([[token]])], dim=1)
         self._next_input = self._ids[:, -1:].to(self._next_input.device)
-        piece = self._text.push(token)
-        if len(self._text.ids) >= self._limit:
-            self.finish_reason = "length"
-            piece += self._text.rest()
+        piece = self._read(token)
+        self._shown.append(piece)
         return piece
+
+    def _read(self, token: int) -> str:
+        ended = token in self._stop_ids
+        piece = "" if ended else self._text.push(token)
+        if ended or len(self._text.ids) >= self._limit:
+            piece += self._text.rest()
+        piece = self._stops.push(piece)
+        if ended or self._stops.found:
+            self.finish_reason = "stop"
+        elif len(self._text.ids) >= self._limit:
+            self.finish_reason = "length"
+        return piece + self._stops.rest() if self.finish_reason else piece
 
     def reply(self) -> Reply:
         """What was written so far, as a reply."""
         return Reply(
-            text=self._text.all(),
+            text="".join(self._shown),
             tokens=len(self._text.ids),
             prompt_tokens=self._prompt_tokens,
             seconds=time.perf_counter() - self._started,
@@ -101,47 +107,19 @@ class Decoding:
         return int(torch.multinomial(scores.softmax(-1), 1, generator=self._generator))
 
 
-class TokenText:
-    """Token ids to text, without ever showing half a character.
+def prompt_ids(tokenizer: "PreTrainedTokenizerBase", messages: Messages) -> list[int]:
+    """The token ids of a conversation in the model's chat template, or of plain text.
 
-    Decodes a short tail together with what follows it, since a token alone may lose its leading space; the method is
-    vLLM's `detokenize_incrementally`.
+    Raises:
+        BadInput: there is nothing to read.
     """
-
-    def __init__(self, tokenizer: "PreTrainedTokenizerBase"):
-        self.ids: list[int] = []
-        self._tokenizer = tokenizer
-        self._shown = ""
-        self._tail = 0  # where the tail that is decoded again begins
-        self._read = 0  # how many ids have been shown
-
-    def push(self, token: int) -> str:
-        """Add a token; returns the text it completed."""
-        self.ids.append(token)
-        before = self._decode(self.ids[self._tail : self._read])
-        now = self._decode(self.ids[self._tail :])
-        if now.endswith("�") or len(now) <= len(before):
-            return ""
-        self._tail, self._read = self._read, len(self.ids)
-        piece = now[len(before) :]
-        self._shown += piece
-        return piece
-
-    def rest(self) -> str:
-        """What is left at the end, a broken character included."""
-        before = self._decode(self.ids[self._tail : self._read])
-        piece = self._decode(self.ids[self._tail :])[len(before) :]
-        self._shown += piece
-        self._tail = self._read = len(self.ids)
-        return piece
-
-    def all(self) -> str:
-        """All text shown so far."""
-        return self._shown
-
-    def _decode(self, ids: list[int]) -> str:
-        # the return type covers batches, which this is not
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    if isinstance(messages, str):
+        encoded: Any = tokenizer(messages)
+    else:
+        encoded = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+    if not encoded["input_ids"]:
+        raise BadInput("The text to continue is empty: write something.")
+    return encoded["input_ids"]
 
 
 def _processors(sampling: Sampling) -> list:

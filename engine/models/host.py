@@ -16,11 +16,11 @@ from typing import Any, Protocol, TypeVar
 
 from engine.adapters.store import Adapter, read_adapter
 from engine.devices import devices
-from engine.errors import Failure
+from engine.errors import Busy, Failure
 from engine.models import loader
 from engine.models.adapters import AdapterSlots, refuse_other_base
 from engine.models.catalog import fingerprint, resolve
-from engine.models.request import ReplyStream, Sampling
+from engine.models.request import Messages, Priority, ReplyStream, Sampling
 from engine.settings import settings
 
 
@@ -28,10 +28,11 @@ from engine.settings import settings
 class Request:
     """One question to a loaded model."""
 
-    messages: list[dict[str, str]]
+    messages: Messages
     sampling: Sampling
     adapter: Adapter | None
     stream: ReplyStream
+    priority: Priority = "interactive"
 
 
 @dataclass(frozen=True)
@@ -84,27 +85,31 @@ class Host:
 
     def generate(
         self,
-        messages: list[dict[str, str]],
+        messages: Messages,
         sampling: Sampling,
         model: str | None = None,
         adapter: str | None = None,
+        *,
+        priority: Priority = "interactive",
     ) -> ReplyStream:
         """Start a reply; returns at once. The model loads on first use, in its own thread.
 
         Args:
-            messages: the conversation, `{"role", "content"}` each, ending with the user's turn.
+            messages: the conversation, `{"role", "content"}` each, ending with the user's turn; or text to be continued.
             sampling: how tokens are chosen.
             model: as `catalog.resolve` takes it.
             adapter: the name of a chat adapter in lora_store/; None for the base.
+            priority: `batch` lets those who wait at a screen go first.
 
         Raises:
             BadInput: no such model or adapter, or the adapter is of another kind or base.
+            Busy: as many requests wait for this model as may.
         """
         source = resolve(model)
         chosen = read_adapter(adapter, kind="chat") if adapter else None
         if chosen:
             refuse_other_base(chosen, source.name, fingerprint(source))
-        request = Request(messages, sampling, chosen, ReplyStream())
+        request = Request(messages, sampling, chosen, ReplyStream(), priority)
         with self._lock:
             owner = self._owners.get(source.name)
             if owner is None or not owner.submit(request):
@@ -209,10 +214,16 @@ class ModelOwner:
         return self._count
 
     def submit(self, request: Request) -> bool:
-        """Queue a request; False if the owner takes none any more."""
+        """Queue a request; False if the owner takes none any more. Raises `Busy` if too many wait."""
         with self._lock:
             if self._closed:
                 return False
+            if self._queue.qsize() >= settings().waiting_requests:
+                raise Busy(
+                    "{waiting} requests wait for “{model}” already: try again in a moment, or raise STUDIO_WAITING_REQUESTS.",
+                    waiting=self._queue.qsize(),
+                    model=self.name,
+                )
             self._count += 1
             self._queue.put(request)
             return True

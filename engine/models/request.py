@@ -4,8 +4,15 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+
+Messages = list[dict[str, str]] | str
+"""A conversation, `{"role", "content"}` each, ending with the user's turn; or plain text to be continued, without a chat template."""
+
+Priority = Literal["interactive", "batch"]
+"""Whether somebody waits for the reply at a screen."""
 
 
 class Sampling(BaseModel):
@@ -20,6 +27,8 @@ class Sampling(BaseModel):
     repetition_penalty: float = Field(default=1.0, gt=0, le=5)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """None draws one, which the reply reports, so that any reply can be had again."""
+    stop: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=16)
+    """The reply ends before the first of these strings."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Reply:
     seconds: float
     seed: int
     finish_reason: str
-    """`stop` (the model ended), `length` (the limit came first) or `cancelled`."""
+    """`stop` (the model ended, or a stop string came), `length` (the limit came first) or `cancelled`."""
 
     @property
     def tokens_per_second(self) -> float:

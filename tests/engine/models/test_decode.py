@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadInput
-from engine.models.decode import Decoding, TokenText
+from engine.models.decode import Decoding
 from engine.models.loader import load_model, load_tokenizer
 from engine.models.request import Sampling
+from engine.models.text import TokenText
 from tests.conftest import STARTER
 
 QUESTION = [{"role": "user", "content": "Name three colours of the rainbow."}]
