@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     openai_api_key: str | None = Field(
         None, description="The key sent to `STUDIO_OPENAI_BASE_URL`, and to no other server."
     )
+    serve_keys: list[str] = Field(
+        [],
+        repr=False,
+        description="API keys that `python -m engine serve` takes (JSON list); without any it answers this machine alone.",
+    )
     import_folder: Path | None = Field(
         None,
         description="Folder whose files the Datasets page may import by path; by default only uploads are taken there.",

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -62,6 +62,8 @@ class ReplyStream:
     _ended: threading.Event = field(default_factory=threading.Event)
     _reply: Reply | None = None
     _error: Exception | None = None
+    listener: Callable[[], None] | None = None
+    """Called in the writer's thread after each piece and at the end, for readers that must not wait; it must be quick and not fail."""
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -96,12 +98,18 @@ class ReplyStream:
         if piece:
             self._written.append(piece)
             self._pieces.put(piece)
+            self._tell()
 
     def finish(self, reply: Reply | None = None, error: Exception | None = None) -> None:
         """For the writer: the end, with the whole reply or with what went wrong."""
         self._reply, self._error = reply, error
         self._ended.set()
         self._pieces.put(None)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.listener:
+            self.listener()
 
     @property
     def reply(self) -> Reply:
@@ -114,6 +122,10 @@ class ReplyStream:
     def pieces(self) -> int:
         """How many pieces are written so far: about as many as tokens."""
         return len(self._written)
+
+    def pieces_from(self, place: int) -> list[str]:
+        """The pieces after the first so many, for readers that do not iterate."""
+        return self._written[place:]
 
     def wait(self, timeout: float | None = None) -> Reply:
         """Wait for the end and return the whole reply.
