@@ -13,30 +13,31 @@ _SERVER = "server"
 _BASE = ""
 
 
-def speaker_picker(key: str, saved: Speaker, label: str) -> Speaker:
+def speaker_picker(key: str, saved: Speaker, label: str, servers: bool = True) -> Speaker:
     """The controls, side by side.
 
     Args:
         key: beginning of the widgets' keys.
         saved: what they show at first.
         label: of the model's box.
+        servers: whether a model on another server may be chosen.
 
     Returns:
         What is chosen now.
     """
     model_place, adapter_place = st.columns(2)
     with model_place:
-        model = _model(key, saved, label)
+        model = _model(key, saved, label, servers)
     if model == _SERVER:
         return _server(key, saved, adapter_place)
     with adapter_place:
         return Speaker(model=model, adapter=_adapter(key, saved, model))
 
 
-def _model(key: str, saved: Speaker, label: str) -> str:
+def _model(key: str, saved: Speaker, label: str, servers: bool) -> str:
     listed = [source.name for source in list_models()]
     chosen = _SERVER if saved.server else saved.model or resolve(None).name
-    options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), _SERVER]
+    options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), *([_SERVER] if servers else [])]
     widget = f"{key}.model"
     st.session_state.setdefault(widget, chosen)
     return st.selectbox(
