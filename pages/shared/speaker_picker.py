@@ -4,7 +4,9 @@ import streamlit as st
 
 from engine.adapters.promotion import default_adapter
 from engine.adapters.store import Adapter, list_adapters
+from engine.chat.openai import OpenAIBackend, ServerModel
 from engine.chat.turns import Speaker
+from engine.errors import StudioError
 from engine.models.catalog import list_models, resolve
 from engine.settings import settings
 from pages.shared.i18n import t
@@ -80,8 +82,14 @@ def _server(key: str, saved: Speaker, place) -> Speaker:
             t("Address of the server"),
             saved.server or settings().openai_base_url or "http://127.0.0.1:8000/v1",
             key=f"{key}.server",
-            help=t("Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama. The address ends in /v1."),
+            help=t(
+                "Any OpenAI-compatible server: another studio's `python -m engine serve`, vLLM, SGLang, llama.cpp, Ollama. "
+                "The address ends in /v1."
+            ),
         )
+        listed = _models_of(url)
+        if listed:
+            return _listed_model(key, saved, url, listed)
         name = st.text_input(
             t("Its name for the model"),
             saved.model if saved.server else "",
@@ -89,3 +97,33 @@ def _server(key: str, saved: Speaker, place) -> Speaker:
             help=t("Empty takes the first model that the server lists."),
         )
     return Speaker(model=name or None, server=url)
+
+
+def _listed_model(key: str, saved: Speaker, url: str, listed: list[ServerModel]) -> Speaker:
+    models = {model.name: model for model in listed}
+    widget = f"{key}.server_model.{url}"
+    before = (saved.adapter or saved.model) if saved.server == url else None
+    st.session_state.setdefault(widget, before or listed[0].name)
+    name = st.selectbox(
+        t("Its name for the model"),
+        [*models, *([before] if before and before not in models else [])],
+        key=widget,
+        format_func=lambda name: (
+            t("{adapter} (made for {base})", adapter=name, base=base)
+            if name in models and (base := models[name].base)
+            else name
+        ),
+        accept_new_options=True,
+        help=t("What the server lists; adapters are models there."),
+    )
+    chosen = models.get(name, ServerModel(name))
+    return Speaker(model=chosen.base or name, adapter=name if chosen.base else None, server=url)
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _models_of(url: str) -> list[ServerModel]:
+    """What a server lists; nothing where it does not answer, which is said when it is asked."""
+    try:
+        return OpenAIBackend(url).models()
+    except StudioError:
+        return []

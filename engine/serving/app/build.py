@@ -27,7 +27,6 @@ def make_app(options: Options, keys: list[bytes]) -> FastAPI:
     app = FastAPI(
         title="studio",
         openapi_url=None,
-        max_body_size=int(options.max_body_mib * 2**20),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     work = Work()

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from engine.serving.app.state import Serving
 from engine.serving.keys import holder, is_loopback
@@ -75,9 +76,23 @@ class Gate:
         who = self._admit(scope)
         self._inside[who] += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, self._counted(receive), send)
         finally:
             self._inside[who] -= 1
+
+    def _counted(self, receive: "Receive") -> "Receive":
+        """Stops reading a body that is too large, whatever its headers said."""
+        left = int(self._serving.options.max_body_mib * 2**20)
+
+        async def counted() -> "Message":
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413)
+            return message
+
+        return counted
 
     def _admit(self, scope: "Scope") -> int:
         """Whose request it is: the place of its key."""

@@ -1,6 +1,6 @@
 """What the endpoint counts, for Prometheus. Names of models and endpoints, never texts, keys or addresses."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 from engine.models.request import Reply
 from engine.serving.replies import Work
@@ -16,6 +16,7 @@ class Metrics:
     """
 
     def __init__(self, work: Work):
+        disable_created_metrics()
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "studio_requests",
