@@ -1,7 +1,7 @@
 """What a batch is asked to do: the one source of its flags, their help and the run's `spec.json`. Plain data."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,9 @@ from engine.models.request import Sampling
 
 BASE = "base"
 """In the place of an adapter to compare with: the model without one."""
+
+AUTO_ROWS = 64
+"""Rows in flight where the spec leaves it open: enough that the scheduler always has some to choose from."""
 
 
 class BatchOptions(BaseModel):
@@ -29,7 +32,7 @@ class BatchOptions(BaseModel):
     adapter: str | None = Field(default=None, description="A chat adapter in lora_store/; by default the base.")
     adapter_b: str | None = Field(
         default=None,
-        description="A second adapter that answers the same rows, for the column reply_b; `base` for none.",
+        description="A second adapter that answers the same rows, for the column reply_b; “base” is the model without one.",
     )
     max_new_tokens: int = Field(
         default=256, ge=1, le=32768, description="Tokens of a reply at most: too few cut long replies short."
@@ -44,13 +47,15 @@ class BatchOptions(BaseModel):
     repetition_penalty: float = Field(
         default=1.0, gt=0, le=5, description="Above 1, tokens that came before become less likely."
     )
-    stop: list[str] = Field(default=[], description="Texts that end a reply; they are not part of it.")
+    stop: list[str] = Field(default=[], max_length=16, description="Texts that end a reply; they are not part of it.")
     seed: int = Field(
         default=0, ge=0, lt=2**32, description="Each row's own seed is made of this and the row's number."
     )
-    batch_size: int | Literal["auto"] = Field(
+    batch_size: str = Field(
         default="auto",
-        description="Rows in flight at most, a number or auto: more keep the model busier and take more memory; replies stay the same.",
+        pattern=r"^(auto|[1-9]\d{0,3})$",
+        coerce_numbers_to_str=True,
+        description="Rows in flight at most, a number or auto: more keep the model busier and take more memory.",
     )
     json_mode: bool = Field(
         default=False, description="A reply must be JSON, and only that is kept; otherwise it is asked for again."
@@ -89,8 +94,8 @@ class BatchSpec(BatchOptions):
     def sampling(self) -> Sampling:
         """How tokens are chosen; the seed is each row's own."""
         names = ("max_new_tokens", "temperature", "top_p", "top_k", "repetition_penalty")
-        stop = {"stop": self.stop} if self.stop else {}
-        return Sampling.model_validate({**{name: getattr(self, name) for name in names}, **stop})
+        stop = [text for text in self.stop if text]
+        return Sampling.model_validate({"stop": stop, **{name: getattr(self, name) for name in names}})
 
     @property
     def sides(self) -> dict[str, str | None]:
@@ -98,6 +103,16 @@ class BatchSpec(BatchOptions):
         if self.adapter_b is None:
             return {"reply": self.adapter}
         return {"reply": self.adapter, "reply_b": None if self.adapter_b == BASE else self.adapter_b}
+
+    @property
+    def rewards(self) -> dict[str, str]:
+        """For each column of replies the column of the judge's rewards; empty without a judge."""
+        return {column: column.replace("reply", "reward") for column in self.sides} if self.judge else {}
+
+    @property
+    def width(self) -> int:
+        """Rows in flight at most."""
+        return AUTO_ROWS if self.batch_size == "auto" else int(self.batch_size)
 
     @property
     def wants_json(self) -> bool:
