@@ -17,6 +17,7 @@ ERRORS = {"BadInput", "Failure", "Busy", "TemplateProblem"}
 GAP = re.compile(r"{(\w+)[^}]*}")
 # the command line alone says these: its pages never raise them
 COMMAND_LINE_ONLY = {
+    "There is no JSON schema in “{file}”: give a file that holds one, or its text.",
     "{package} could not be fetched: npm and its registry are needed.",
     "{file} is not the pinned package: delete it and try again.",
     "Run {run} is {state}: {reason}",

@@ -101,7 +101,7 @@ def test_the_contract(studio, tiny, source, tmp_path):
     code, shown, _ = studio("runs", "show", document["run"], "--json")
     assert (shown["status"], shown["step"], shown["unit"], shown["file"]) == ("finished", ROWS, "rows", "in.csv")
     assert shown["command"].startswith("python -m engine batch ") and "--seed 3" in shown["command"]
-    code, again, errors = studio(*_command(source, out))
+    code, _, errors = studio(*_command(source, out))
     assert code == 2 and "There is already a file" in errors  # nothing that is there is written over
     other = tmp_path / "other.xlsx"
     code, taken, errors = studio(
@@ -144,7 +144,7 @@ def test_killed_at_a_random_moment_and_resumed(studio, tiny, source, tmp_path, b
     kept = results_file(run).read_bytes().count(b"\n")
     with results_file(run).open("ab") as file:
         file.write(b'{"row":1,"repl')  # what a kill may leave of a line
-    code, document, errors = studio("runs", "resume", run.id, "--wait", "--json")
+    code, _, errors = studio("runs", "resume", run.id, "--wait", "--json")
     assert code == 0, errors
     rows = [json.loads(line)["row"] for line in results_file(run).read_text(encoding="utf-8").splitlines()]
     assert sorted(rows) == list(range(1, ROWS + 1)), "every row exactly once"

@@ -1,5 +1,6 @@
 """A file that is larger than what may be in memory: 50 MB, and 1 GB under `make prove`."""
 
+import contextlib
 import csv
 import time
 
@@ -31,10 +32,8 @@ def _peak(path, out) -> int:
     while run.status().state not in ENDED:
         process = run.status().process
         if process and psutil.pid_exists(process[0]):
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 peak = max(peak, psutil.Process(process[0]).memory_info().rss)
-            except psutil.NoSuchProcess:
-                pass
         time.sleep(0.02)
     assert run.status().state == "finished", run.log_tail()
     assert run.status().result["done"] == ROWS
