@@ -1,6 +1,7 @@
 """The run itself: rows go through the model's scheduler, a bounded number at a time, and results are appended as they come.
 
-Each row has its own seeds, made of the spec's and its number, so that neither company nor a resume changes a reply.
+Each row has its own seeds, made of the spec's and its number, so that neither the number of rows in flight nor a resume
+changes what is drawn.
 """
 
 import contextlib

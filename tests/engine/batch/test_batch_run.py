@@ -80,7 +80,8 @@ def test_rows_that_cannot_be_answered_are_marked_and_the_rest_is_done(tiny, make
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_replies_depend_on_neither_width_nor_a_stop(tiny, make_run, write_csv, temperature):
     source = write_csv("in.csv", PROMPTS)
-    options = {"prompt_template": "{text}", "temperature": temperature, "seed": 7}
+    # few tokens to draw from: of the tiny model's 49,152 nearly even ones, rounding alone may tip the scales
+    options = {"prompt_template": "{text}", "temperature": temperature, "top_k": 5, "seed": 7}
     whole = make_run(source, **options)
     run_batch(whole)
     expected = _replies(whole)
