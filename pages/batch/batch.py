@@ -31,10 +31,10 @@ def main() -> None:
 def _view(runs: list[Run]) -> str:
     """Which half is shown: what the person chose, or what the address or a click elsewhere asks for."""
     if asked := st.session_state.pop(GO_TO, None):
+        st.session_state[VIEW] = "new"
         st.query_params.pop(RUN, None)
         if asked != "new":
             st.query_params[RUN] = asked
-            st.session_state[VIEW] = "runs"
     if RUN in st.query_params:
         st.session_state[VIEW] = "runs"
     st.session_state.setdefault(VIEW, "new")

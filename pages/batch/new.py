@@ -37,13 +37,13 @@ def new_batch() -> None:
     with frame.errors_shown():
         columns = tables.columns(file)
         first_rows(file)
-        left, right = st.columns([1, 1], gap="large")
+        left, right = st.columns(2, gap="large")
         with left:
             prompt(form, columns)
-            options(form, columns)
-            form.save()
         with right:
-            _ready(form, file)
+            options(form, columns)
+        form.save()
+        _ready(form, file)
 
 
 def _ready(form: Form, file: Path) -> None:
@@ -57,9 +57,7 @@ def _ready(form: Form, file: Path) -> None:
         problem = error
     if spec and not problem:
         _takes(spec, tried)
-    clicked = st.button(
-        t("Run the whole file"), type="primary", icon=":material/play_arrow:", key="batch.start", width="stretch"
-    )
+    clicked = st.button(t("Run the whole file"), type="primary", icon=":material/play_arrow:", key="batch.start")
     if problem:
         show = st.error if clicked else st.info
         show(harmless(t(problem.sentence, **problem.values)), icon=":material/info:")

@@ -99,7 +99,9 @@ def _json(form: Form) -> None:
         20,
         key=form.key("json_retries"),
         disabled=not on,
-        help=t("Each time with another seed; at temperature 0 the new replies are drawn at 0.7, or they would be the same."),
+        help=t(
+            "Each time with another seed; at temperature 0 the new replies are drawn at 0.7, or they would be the same."
+        ),
     )
 
 

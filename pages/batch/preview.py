@@ -50,11 +50,12 @@ def tokens_of(spec: BatchSpec, messages: Messages) -> int:
 
 
 def _rows(spec: BatchSpec, rows: list[Previewed], tried: Trial | None, going_on: bool) -> None:
-    for row in rows:
-        with st.container(border=True, gap="small", key=f"batch.preview.{row.row}"):
-            _row(spec, row)
-            if tried:
-                trial.shown(tried, row.row)
+    with st.grid(max(1, len(rows)), min_column_width=230):
+        for row in rows:
+            with st.container(border=True, gap="small", height="stretch", key=f"batch.preview.{row.row}"):
+                _row(spec, row)
+                if tried:
+                    trial.shown(tried, row.row)
     if tried and going_on:
         if tried.ended:
             st.rerun()  # the whole page: looking again and again ends, and what it will take is reckoned
@@ -70,4 +71,4 @@ def _row(spec: BatchSpec, row: Previewed) -> None:
     tokens = tokens_of(spec, row.messages)
     st.caption(f"{t('Row {n}', n=row.row)} · {t('{n} tokens', n=f'{tokens:,}')}")
     text = render(row.messages, seen, add_generation_prompt=True)
-    st.code(text, language=None, wrap_lines=True, height=220 if len(text) > 500 else "content")
+    st.code(text, language=None, wrap_lines=True, height=300 if len(text) > 400 else "content")

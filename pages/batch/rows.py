@@ -41,7 +41,8 @@ def rows(run: Run, counts: Counts, spec: BatchSpec) -> None:
 
 
 def _replies(found: list[tuple[Row, Result]], spec: BatchSpec, key: str) -> None:
-    columns = list(dict.fromkeys(column for row, _ in found if isinstance(row, dict) for column in row))
+    there = dict.fromkeys(column for row, _ in found if isinstance(row, dict) for column in row)
+    columns = sorted(there, key=lambda column: column != spec.reference)  # the right answer stands beside the reply
     table: dict[str, list[Any]] = {t("Row"): [result.row for _, result in found]}
     for side in spec.sides:
         title = side_name(spec, side).replace("\\", "")

@@ -22,40 +22,47 @@ from pages.shared.run_panel import EVERY, badge, run_ending, run_papers
 RUN = "run"
 """What the address calls the chosen one."""
 _CHOSEN = "batch.chosen"
-_ROWS_EVERY = "6s"
+_ASKED = "batch.asked"
+_LIST_EVERY = "6s"
 
 
 def runs_view(runs: list[Run]) -> None:
     """The list, and the chosen one."""
+    asked = st.query_params.get(RUN)
+    run = next((run for run in runs if run.id == asked), runs[0])
+    st.query_params[RUN] = run.id
+    live = any(run.status().state not in ENDED for run in runs)
     left, right = st.columns([1, 2], gap="large")
     with left:
-        run = _choose(runs)
+        st.fragment(_list, run_every=_LIST_EVERY if live else None)(runs, run)
     with right:
         ended = run.status().state in ENDED
         st.fragment(_live, run_every=None if ended else EVERY)(run, ended)
-        st.fragment(_rows, run_every=None if ended else _ROWS_EVERY)(run)
         onward(run)
+        st.fragment(_rows, run_every=None if ended else _LIST_EVERY)(run)
         run_papers(run)
 
 
-def _choose(runs: list[Run]) -> Run:
+def _list(runs: list[Run], shown: Run) -> None:
     by_id = {run.id: run for run in runs}
-    asked = st.query_params.get(RUN)
-    if asked in by_id and asked != st.session_state.get(f"{_CHOSEN}:asked"):
-        st.session_state[_CHOSEN] = asked
-    if st.session_state.get(_CHOSEN) not in by_id:
-        st.session_state[_CHOSEN] = runs[0].id
+    st.session_state[_CHOSEN] = st.session_state.pop(_ASKED, shown.id)
     with st.container(height=560 if len(runs) > 7 else "content", border=False):
-        chosen = st.radio(
+        st.radio(
             t("Batch"),
             list(by_id),
             format_func=lambda id: f"**{literal(spec_of(by_id[id]).file.name, 40)}**",
             captions=[_caption(run) for run in runs],
             key=_CHOSEN,
             label_visibility="collapsed",
+            on_change=_choose,
         )
-    st.query_params[RUN] = st.session_state[f"{_CHOSEN}:asked"] = chosen or runs[0].id
-    return by_id[chosen or runs[0].id]
+    if st.session_state[_CHOSEN] != shown.id:
+        st.query_params[RUN] = st.session_state[_CHOSEN]
+        st.rerun()  # the whole page: the other one is shown
+
+
+def _choose() -> None:
+    st.session_state[_ASKED] = st.session_state[_CHOSEN]
 
 
 def _caption(run: Run) -> str:

@@ -18,7 +18,8 @@ def scores(counts: Counts, spec: BatchSpec) -> None:
     for side in sides:
         other = next((counts.scores[each] for each in sides if each != side), {})
         own = counts.scores[side]
-        table[side_name(spec, side)] = [value(name, own.get(name), other.get(name)) for name in names]
+        figures = [value(name, own.get(name), other.get(name)) for name in names]
+        table[side_name(spec, side)] = figures if other else [figure.strip("*") for figure in figures]
     st.table(table, hide_index=True)
 
 

@@ -21,10 +21,8 @@ HOSTILE = '<img src="http://127.0.0.1:9/a"> ![p](http://127.0.0.1:9/b)'
 
 
 @pytest.fixture(autouse=True)
-def small_model(tiny, monkeypatch):
-    """A tiny model as the studio's own."""
-    monkeypatch.setenv("STUDIO_DEFAULT_MODEL", tiny)
-    settings.cache_clear()
+def model(starter):
+    """The starter, which has something to say."""
 
 
 @pytest.fixture
@@ -139,7 +137,7 @@ def test_three_rows_are_tried_and_then_the_estimate_knows_the_time(questions):
         streams["reply"].wait(60)
     app.run()
     replies = [streams["reply"].wait() for streams in trial.streams.values()]
-    assert len(replies) == 3 and all(reply.text.strip() in _words(app) for reply in replies)
+    assert len(replies) == 3 and all(reply.text and reply.text in _words(app) for reply in replies)
     app.session_state["batch.takes"] = True
     app.run()
     assert "4 rows" in _words(app) and "if the other replies are as long as those tried" in _words(app)
@@ -156,7 +154,7 @@ def test_a_run_its_replies_and_where_they_go(questions):
     assert not questions.exists() and Path(spec["file"]).read_text().startswith("id,question")
     app.run()
     counts = results(run)
-    assert app.query_params["run"] == [run.id]
+    assert run.id in app.query_params["run"]
     assert counts.rows == 4 and counts.left == 0
     table = app.dataframe[0].value
     assert list(table["question"])[:2] == ['What, in "short", is a drone?', "什么是“无人机”？"]
@@ -195,17 +193,12 @@ def test_failed_rows_have_their_reason_and_are_run_again(tmp_path):
 
 @pytest.mark.parametrize("view", ["empty", "form", "runs"])
 def test_every_view_speaks_chinese(questions, view):
-    app = _open(None if view == "empty" else questions, language="zh")
     if view == "runs":
-        run = _started(app)
-        app.run()
-        assert app.query_params["run"] == [run.id]
-    ours = "\n".join(line for line in _words(app).splitlines() if "questions" not in line and "<|im" not in line)
-    ours = "\n".join(
-        line
-        for line in ours.splitlines()
-        if not line.startswith(("python", "Say", "assistant", "user", "system", "You", "What", "[{"))
-    )
+        app = open_page(PAGE, language="zh", query={"run": _started(_open(questions)).id})
+    else:
+        app = _open(None if view == "empty" else questions, language="zh")
+    theirs = ("questions", "<|im_", "var/runs", "Say it", "You are", "What, in", "python -m", '[{"role"')
+    ours = "\n".join(line for line in _words(app).splitlines() if not any(words in line for words in theirs))
     letters = sum("a" <= sign <= "z" for sign in ours)
     chinese = sum("\u4e00" <= sign <= "\u9fff" for sign in ours)
     assert chinese > 20 and letters < chinese, ours

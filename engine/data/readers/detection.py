@@ -44,7 +44,7 @@ class _Look:
         objects = bool(self.good) and self.layout.container not in TABLES
         share = self.good / max(1, self.good + self.broken)
         # read with the wrong separator, a table has one column, no row with too few cells, and a row for each line of a cell
-        return self.fits, objects, len(self.columns) > 1, share, len(self.columns), self.good
+        return self.fits, objects, objects or len(self.columns) > 1, share, len(self.columns), self.good
 
 
 def detect(path: Path, format: str = "auto", columns: dict[str, str] | None = None) -> Layout:
