@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from anyio import to_thread
@@ -22,45 +21,22 @@ class Stream(Protocol):
     def cancel(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class _Job:
-    stream: Stream
-    begun: Callable[[], bool]
-
-
 class Work:
     """What the host does for this server: a stream counts until the host has ended it, whoever still listens."""
 
     def __init__(self) -> None:
-        self._jobs: list[_Job] = []
+        self._streams: list[Stream] = []
         self._lock = threading.Lock()
 
-    def add(self, stream: Stream, begun: Callable[[], bool]) -> None:
-        """Count a stream; from any thread.
-
-        Args:
-            stream: what the host writes into.
-            begun: whether it has written anything.
-        """
+    def add(self, stream: Stream) -> None:
+        """Count a stream; from any thread."""
         with self._lock:
-            self._jobs = [*self.unfinished(), _Job(stream, begun)]
-
-    def unfinished(self) -> list[_Job]:
-        """What has not ended."""
-        return [job for job in self._jobs if not job.stream.ended]
-
-    def running(self) -> int:
-        """How many are being written."""
-        return sum(job.begun() for job in self.unfinished())
-
-    def waiting(self) -> int:
-        """How many wait for their first token, or for their first step."""
-        return sum(not job.begun() for job in self.unfinished())
+            self._streams = [*(other for other in self._streams if not other.ended), stream]
 
     def cancel(self) -> None:
         """End all of it."""
-        for job in self.unfinished():
-            job.stream.cancel()
+        for stream in self._streams:
+            stream.cancel()
 
 
 class Replies:
@@ -127,7 +103,7 @@ class Replies:
             stream = start()
             stream.listener = self._wake
             self.streams.append(stream)
-            self._work.add(stream, lambda stream=stream: stream.pieces > 0)
+            self._work.add(stream)
             if self._closed:  # whoever asked has gone meanwhile
                 stream.cancel()
                 return

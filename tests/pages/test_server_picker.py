@@ -43,7 +43,7 @@ def test_the_configured_server_answers_with_what_it_lists(server):
     app.chat_input[0].set_value("你好").run()
     assert not app.exception, app.exception
     assert server.asked[0][1]["model"] == "red"
-    talk = conversations.list_conversations("Ann")[0]
+    talk = conversations.find("Ann")[0]
     assert talk.settings["a"] == {"model": "m", "adapter": "red", "server": server.url}
 
 

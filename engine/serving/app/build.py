@@ -29,8 +29,7 @@ def make_app(options: Options, keys: list[bytes]) -> FastAPI:
         openapi_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    work = Work()
-    app.state.serving = Serving(options, keys, work, Metrics(work))
+    app.state.serving = Serving(options, keys, Work(), Metrics())
     for part in (about, text, embeddings, pictures):
         app.include_router(part.router)
     handlers = (

@@ -57,7 +57,7 @@ async def _embedded(body: EmbeddingBody, texts: list[str], request: Request) -> 
             size=vectors.shape[1],
             param="dimensions",
         )
-    serving(request).metrics.read(name, tokens)
+    serving(request).metrics.embedded(name, tokens)
     data = [
         {"object": "embedding", "index": index, "embedding": _encoded(vector, body.encoding_format)}
         for index, vector in enumerate(vectors)

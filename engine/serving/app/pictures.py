@@ -39,7 +39,7 @@ async def generations(body: ImageBody, request: Request) -> Response:
 async def _drawn(body: ImageBody, request: Request) -> dict[str, Any]:
     asked = await to_thread.run_sync(_request, body)
     stream = await to_thread.run_sync(host().draw, asked)
-    serving(request).work.add(stream, lambda: stream.latest is not None)
+    serving(request).work.add(stream)
     try:
         while not stream.ended:
             await asyncio.sleep(_LOOK)

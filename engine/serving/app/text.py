@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from engine.models.host import host
 from engine.models.request import Reply, ReplyStream, Sampling
 from engine.serving.app.leaving import while_connected
-from engine.serving.app.state import Serving, serving
+from engine.serving.app.state import serving
 from engine.serving.bodies import ChatBody, CompletionBody
 from engine.serving.names import Named, chat_model
 from engine.serving.refusals import body_of
@@ -52,8 +52,8 @@ async def _answer(body: ChatBody | CompletionBody, request: Request) -> Response
         here.metrics.first_token(named.name, time.perf_counter() - asked)
         if body.stream:
             handed_over = True
-            return _EventStream(replies, _events(replies, wire, here))
-        return JSONResponse(wire.whole(await while_connected(request, _all(replies, wire, here))))
+            return _EventStream(replies, _events(replies, wire))
+        return JSONResponse(wire.whole(await while_connected(request, _all(replies))))
     finally:
         if not handed_over:
             replies.close()
@@ -67,16 +67,15 @@ def _start(question: Any, sampling: Sampling, number: int, named: Named) -> Call
     return lambda: host().generate(question, sampling, named.model, adapter)
 
 
-async def _all(replies: Replies, wire: Wire, here: Serving) -> list[Reply]:
+async def _all(replies: Replies) -> list[Reply]:
     done: dict[int, Reply] = {}
     async for index, _, reply in replies:
         if reply:
             done[index] = reply
-            here.metrics.finished(wire.model, reply, index % wire.each == 0)
     return [done[index] for index in sorted(done)]
 
 
-async def _events(replies: Replies, wire: Wire, here: Serving) -> AsyncIterator[str]:
+async def _events(replies: Replies, wire: Wire) -> AsyncIterator[str]:
     done: dict[int, Reply] = {}
     try:
         for chunk in wire.opening():
@@ -86,7 +85,6 @@ async def _events(replies: Replies, wire: Wire, here: Serving) -> AsyncIterator[
                 yield event(wire.piece(index, text))
             if reply:
                 done[index] = reply
-                here.metrics.finished(wire.model, reply, index % wire.each == 0)
                 yield event(wire.end(index, reply))
         if wire.tells_usage:
             yield event(wire.usage([done[index] for index in sorted(done)]))

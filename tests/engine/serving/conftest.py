@@ -49,6 +49,6 @@ def _adapter(name: str, kind: str) -> None:
     torch.manual_seed(1)
     lora = LoraConfig(r=4, lora_alpha=64, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
     weights = settings().home / f"weights-{name}"
-    get_peft_model(load_model(MODEL), lora).save_pretrained(weights)
+    get_peft_model(load_model(MODEL), lora).save_pretrained(str(weights))
     card = Card(kind=kind, method="random", base_model=MODEL, base_fingerprint=fingerprint(resolve(MODEL)))
     publish(name, weights, card)

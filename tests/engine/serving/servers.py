@@ -45,8 +45,8 @@ class Running:
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def at_work(self, key: str = "none") -> float:
-        """Replies that the engine has not ended."""
-        return self.metric("studio_running", key) + self.metric("studio_waiting", key)
+        """Replies and pictures that the engine has not ended."""
+        return sum(self.metric(f"studio_{name}", key) for name in ("running", "waiting", "drawing"))
 
     def wait_for_work(self, wanted: Callable[[float], bool], seconds: float = 30, key: str = "none") -> float:
         """Wait until so much is at work; returns the seconds it took."""

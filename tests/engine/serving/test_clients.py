@@ -161,12 +161,8 @@ def test_a_picture_that_nobody_waits_for_is_not_finished(server):
 
 def test_metrics_count_tokens_and_times(client, server):
     def figures():
-        names = (
-            "studio_prompt_tokens_total",
-            "studio_completion_tokens_total",
-            "studio_time_to_first_token_seconds_count",
-        )
-        return np.array([server.metric(name, model="red") for name in names])
+        tokens = [server.metric(f"studio_{kind}_tokens_total", model=MODEL) for kind in ("prompt", "completion")]
+        return np.array([*tokens, server.metric("studio_time_to_first_token_seconds_count", model="red")])
 
     before = figures()
     usage = client.chat.completions.create(**{**GREEDY, "model": "red"}).usage
@@ -182,7 +178,8 @@ def test_langchain_chats_streams_lists_and_cancels(server):
     assert "".join(str(chunk.content) for chunk in model.stream("Name three colours.")) == answer.content
     assert "red" in [listed.id for listed in model.root_client.models.list()]
     stream = model.bind(max_tokens=4000).stream("Name three colours.")
-    next(stream), next(stream), next(stream)
+    for _, _ in zip(range(3), stream, strict=False):
+        pass
     assert server.at_work() == 1
     stream.close()  # pyright: ignore[reportAttributeAccessIssue]
     server.wait_for_work(lambda n: n == 0, seconds=3)

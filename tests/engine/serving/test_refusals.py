@@ -143,3 +143,8 @@ def test_each_key_has_its_share(guarded):
             stream.close()
         guarded.wait_for_work(lambda n: n == 0, key=KEYS[0])
         assert ann.chat.completions.create(**{**long, "max_tokens": 1, "stream": False}).choices
+
+
+def test_a_port_that_is_taken(studio, starter, server):
+    code, _, errors = studio("serve", "--port", server.url.split(":")[2].removesuffix("/v1"))
+    assert code == 2 and "cannot be listened on" in errors and len(errors.strip().splitlines()) == 1, errors
