@@ -92,7 +92,7 @@ def _server(key: str, saved: Speaker, place) -> Speaker:
             return _listed_model(key, saved, url, listed)
         name = st.text_input(
             t("Its name for the model"),
-            saved.model if saved.server else "",
+            (saved.server and saved.model) or "",
             key=f"{key}.server_model",
             help=t("Empty takes the first model that the server lists."),
         )

