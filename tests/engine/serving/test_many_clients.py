@@ -2,7 +2,7 @@
 
 The rule for memory: after a third of the time every buffer, thread and cache has been needed once. From then on the median
 of the server's resident memory may rise by no more than 5 % until the last third. Hundreds of requests pass in ten seconds and
-thousands in the minute of `make prove`, where a reply's cache that is not let go (60 KiB here) would be more.
+thousands in the minute of `make prove`, where a reply's cache that is not let go (30 KiB here) would be more.
 """
 
 import statistics
