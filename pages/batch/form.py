@@ -36,6 +36,16 @@ def batch_form() -> Form:
     return form
 
 
+def forget(form: Form, fields: set[str]) -> None:
+    """At the end of a run: what has no widget now comes from the draft in the next run.
+
+    Otherwise the session would keep what such a field held before its widget was drawn, and bring that back in place of
+    what was typed, once the widget is gone with the page.
+    """
+    for field in fields:
+        st.session_state.pop(form.key(field), None)
+
+
 def take_sample() -> None:
     """For a callback: the sample file and what to ask about it."""
     options = BatchOptions(prompt_template=sample.TEMPLATE, reference=sample.REFERENCE, max_new_tokens=sample.LONGEST)

@@ -11,7 +11,7 @@ from engine.errors import StudioError
 from engine.jobs.batch import command_line, start_batch
 from engine.models.catalog import resolve
 from engine.models.request import Reply
-from pages.batch.form import GO_TO, asked, batch_form
+from pages.batch.form import GO_TO, asked, batch_form, forget
 from pages.batch.options import options
 from pages.batch.preview import preview, tokens_of
 from pages.batch.prompt import prompt
@@ -30,20 +30,24 @@ _ESTIMATE = "batch.estimate"
 def new_batch() -> None:
     """The form, and all that is seen before a start."""
     form = batch_form()
-    file = source(form)
-    if file is None:
-        form.save()
-        return
-    with frame.errors_shown():
-        columns = tables.columns(file)
-        first_rows(file)
-        left, right = st.columns(2, gap="large")
-        with left:
-            prompt(form, columns)
-        with right:
-            options(form, columns)
-        form.save()
-        _ready(form, file)
+    hidden = {*form.defaults}
+    try:
+        file = source(form)
+        if file is None:
+            form.save()
+            return
+        with frame.errors_shown():
+            columns = tables.columns(file)
+            first_rows(file)
+            left, right = st.columns(2, gap="large")
+            with left:
+                hidden = prompt(form, columns)
+            with right:
+                hidden |= options(form, columns)
+            form.save()
+            _ready(form, file)
+    finally:
+        forget(form, hidden)
 
 
 def _ready(form: Form, file: Path) -> None:

@@ -13,23 +13,27 @@ from pages.shared.i18n import t
 from pages.shared.speaker_picker import speaker_picker
 
 
-def options(form: Form, columns: list[str]) -> None:
+def options(form: Form, columns: list[str]) -> set[str]:
     """The fields.
 
     Args:
         form: the form.
         columns: of the chosen file.
+
+    Returns:
+        Those that are not drawn.
     """
-    _speakers(form)
+    hidden = _speakers(form)
     with st.expander(t("Sampling"), icon=":material/tune:", key="batch.sampling.box"):
         _sampling(form)
     with st.expander(t("Replies as JSON"), icon=":material/data_object:", key="batch.json.box"):
         _json(form)
     with st.expander(t("Scores"), icon=":material/fact_check:", key="batch.scores.box"):
         _scores(form, columns)
+    return hidden
 
 
-def _speakers(form: Form) -> None:
+def _speakers(form: Form) -> set[str]:
     values = st.session_state
     saved = Speaker(model=values[form.key("model")], adapter=values[form.key("adapter")])
     speaker = speaker_picker("batch.speaker", saved, t("Model"), servers=False)
@@ -37,22 +41,24 @@ def _speakers(form: Form) -> None:
     adapters = [adapter.name for adapter in list_adapters("chat")]
     if not adapters:
         values[form.key("compare")] = False
-        return
+        return {"compare", "adapter_b"}
     switch, second = st.columns(2, vertical_alignment="bottom")
     switch.toggle(
         t("Compare with a second adapter"),
         key=form.key("compare"),
         help=t("It answers the same rows, in a column of its own. Takes twice as long."),
     )
-    if values[form.key("compare")]:
-        if values[form.key("adapter_b")] not in adapters:
-            values[form.key("adapter_b")] = BASE
-        second.selectbox(
-            t("Second adapter"),
-            [BASE, *adapters],
-            format_func=lambda name: t("none: the base model") if name == BASE else name,
-            key=form.key("adapter_b"),
-        )
+    if not values[form.key("compare")]:
+        return {"adapter_b"}
+    if values[form.key("adapter_b")] not in adapters:
+        values[form.key("adapter_b")] = BASE
+    second.selectbox(
+        t("Second adapter"),
+        [BASE, *adapters],
+        format_func=lambda name: t("none: the base model") if name == BASE else name,
+        key=form.key("adapter_b"),
+    )
+    return set()
 
 
 def _sampling(form: Form) -> None:

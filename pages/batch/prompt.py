@@ -9,12 +9,15 @@ from pages.shared.labels import literal
 _INSERT = "batch.insert"
 
 
-def prompt(form: Form, columns: list[str]) -> None:
+def prompt(form: Form, columns: list[str]) -> set[str]:
     """The fields.
 
     Args:
         form: the form.
         columns: of the chosen file.
+
+    Returns:
+        Those that are not drawn.
     """
     ways = {"template": t("A prompt for each row"), "messages": t("Conversations in a column")}
     st.segmented_control(
@@ -25,7 +28,8 @@ def prompt(form: Form, columns: list[str]) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    if st.session_state[form.key("way")] == "template":
+    by_template = st.session_state[form.key("way")] == "template"
+    if by_template:
         _template(form, columns)
     else:
         column(form, "messages_column", columns, t("Column with conversations"), t("Choose a column"))
@@ -38,6 +42,7 @@ def prompt(form: Form, columns: list[str]) -> None:
         placeholder=t("none"),
         help=t("Tells the model who it is and how to answer. Empty uses the model's own."),
     )
+    return {"messages_column"} if by_template else {"prompt_template"}
 
 
 def column(form: Form, field: str, columns: list[str], label: str, none: str, help: str | None = None) -> None:

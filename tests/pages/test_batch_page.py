@@ -123,6 +123,18 @@ def test_what_was_typed_is_there_in_the_next_session(questions):
     assert again.session_state["batch.sampling"]["max_new_tokens"] == 4
 
 
+def test_what_was_typed_is_there_after_a_look_at_another_page():
+    app = _click(_open(), "batch.sample")
+    app.text_area(key="batch.prompt_template").set_value("{letter}?").run()
+    app.button_group(key="batch.way").set_value("messages").run()
+    app.selectbox(key="batch.messages_column").set_value("letter").run()
+    app.switch_page("pages/chat/feedback.py").run()
+    app.switch_page(PAGE).run()
+    assert app.selectbox(key="batch.messages_column").value == "letter"
+    app.button_group(key="batch.way").set_value("template").run()
+    assert app.text_area(key="batch.prompt_template").value == "{letter}?"
+
+
 def test_a_file_that_is_gone_is_asked_for_again(questions):
     _open(questions)
     questions.unlink()
