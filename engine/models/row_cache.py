@@ -33,12 +33,13 @@ class RowCache(Cache):
             lengths: tokens of each without the padding.
         """
         rows, longest = len(self.lengths), max(lengths)
+        read = [pair[:2] for pair in prompts]
         if not self._kept:
-            self._kept = [[layer.keys[:0], layer.values[:0]] for layer in prompts.layers]  # pyright: ignore[reportOptionalSubscript]
+            self._kept = [[tensor[:0] for tensor in layer] for layer in read]
         self._make_room(rows + len(lengths), longest)
-        for kept, layer in zip(self._kept, prompts.layers, strict=True):
-            kept[0][rows : rows + len(lengths), :, :longest] = layer.keys[:, :, :longest]  # pyright: ignore[reportOptionalSubscript]
-            kept[1][rows : rows + len(lengths), :, :longest] = layer.values[:, :, :longest]  # pyright: ignore[reportOptionalSubscript]
+        for kept, layer in zip(self._kept, read, strict=True):
+            for mine, new in zip(kept, layer, strict=True):
+                mine[rows : rows + len(lengths), :, :longest] = new[:, :, :longest]
         self.lengths += lengths
 
     @torch.inference_mode()
