@@ -40,4 +40,5 @@ async def health() -> dict[str, str]:
 @router.get("/metrics")
 async def metrics(request: Request) -> PlainTextResponse:
     """For Prometheus."""
-    return PlainTextResponse(serving(request).metrics.page(), media_type=CONTENT_TYPE_LATEST)
+    page = await to_thread.run_sync(serving(request).metrics.page)  # the host may be busy loading a model
+    return PlainTextResponse(page, media_type=CONTENT_TYPE_LATEST)

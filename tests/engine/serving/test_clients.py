@@ -7,6 +7,9 @@ import numpy as np
 import openai
 import pytest
 
+from engine.chat.openai import OpenAIBackend, ServerModel
+from engine.chat.turns import Speaker
+from engine.models.request import Sampling
 from engine.serving.keys import holder
 from tests.engine.serving.servers import MODEL, Running
 
@@ -33,7 +36,6 @@ def test_a_chat_and_what_it_cost(client):
 
 def test_the_reply_is_the_engines_own(client, server, monkeypatch):
     from engine.models.host import Host
-    from engine.models.request import Sampling
     from engine.settings import settings
 
     monkeypatch.setenv("STUDIO_HOME", str(server.home))
@@ -185,6 +187,23 @@ def test_langchain_chats_streams_lists_and_cancels(server):
         pass
     assert server.at_work() == 1
     stream.close()  # pyright: ignore[reportAttributeAccessIssue]
+    server.wait_for_work(lambda n: n == 0, seconds=3)
+
+
+def test_a_studio_talks_to_it(server):
+    backend = OpenAIBackend(server.url)
+    assert backend.models() == [ServerModel(MODEL), ServerModel("red", MODEL)]
+    sampling = Sampling(max_new_tokens=12, temperature=1, top_k=20)
+    speaker = Speaker(model=MODEL, adapter="red", server=server.url)
+    first = speaker.backend().stream(QUESTION, sampling, speaker.adapter).wait(60)
+    seeded = sampling.model_copy(update={"seed": first.seed})
+    again = backend.stream(QUESTION, seeded, "red").wait(60)
+    assert first.text == again.text != backend.stream(QUESTION, seeded).wait(60).text
+    left = backend.stream(QUESTION, Sampling(max_new_tokens=4000, temperature=0))
+    for _, _ in zip(range(3), left, strict=False):
+        pass
+    assert server.at_work() == 1
+    left.cancel()
     server.wait_for_work(lambda n: n == 0, seconds=3)
 
 
