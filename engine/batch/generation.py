@@ -212,6 +212,7 @@ class _Generation:
                     self._collect()
             finally:
                 self._cancel()
+                self._progress.write()
         self._progress.all_asked()
 
     def _ask(self, number: int, row: Row, asked_before: int) -> None:

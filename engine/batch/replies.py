@@ -62,7 +62,6 @@ def marks_of(reply: Reply) -> list[str]:
 def repeats(text: str) -> bool:
     """Whether a text ends with the same passage, of up to 200 characters, four times in a row or more and over 60 characters
     at least: what a model writes that goes round in circles."""
-    text = text.rstrip()
     for period in range(1, _LONGEST + 1):
         length = max(_LEAST, _TIMES * period)
         if length > len(text):

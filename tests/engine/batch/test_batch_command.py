@@ -59,11 +59,16 @@ def begin(studio_home):
         process.wait()
 
 
-def _wait_for_rows(process: subprocess.Popen, rows: int):
+def _wait_for_rows(process: subprocess.Popen, out, rows: int):
+    """The run that writes this file, once it has so many results."""
     deadline = time.monotonic() + 300
     while True:
         for run in list_runs():
-            if results_file(run).exists() and results_file(run).read_bytes().count(b"\n") >= rows:
+            if (
+                run.spec()["out"] == str(out)
+                and results_file(run).exists()
+                and results_file(run).read_bytes().count(b"\n") >= rows
+            ):
                 return run
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.01)
@@ -88,7 +93,7 @@ def _command(source, out, *more):
 def test_the_contract(studio, tiny, source, tmp_path):
     out = tmp_path / "out.csv"
     code, document, errors = studio(
-        *_command(source, out, "--system", "No. {编号}", "--batch-size", 8, "--seed", 3, "--json")
+        *_command(source, out, "--system", "No. {编号}", "--batch-size", 8, "--seed", 3, "--temperature", 1, "--json")
     )
     assert code == 0, errors
     assert (document["rows"], document["done"], document["failed"], document["file"]) == (ROWS, ROWS, 0, str(out))
@@ -114,7 +119,7 @@ def test_the_contract(studio, tiny, source, tmp_path):
 def test_ctrl_c_stops_and_the_same_command_goes_on(studio, tiny, source, tmp_path, begin):
     out = tmp_path / "out.csv"
     process = begin(*_command(source, out, "--batch-size", 2, "--json"))
-    run = _wait_for_rows(process, 3)
+    run = _wait_for_rows(process, out, 3)
     os.killpg(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 1, errors
@@ -136,9 +141,9 @@ def test_killed_at_a_random_moment_and_resumed(studio, tiny, source, tmp_path, b
     whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
     code, _, errors = studio(*_command(source, whole, "--temperature", 1, "--top-k", 5))
     assert code == 0, errors
-    process = begin(*_command(source, out, "--temperature", 1, "--top-k", 5))
+    process = begin(*_command(source, out, "--temperature", 1, "--top-k", 5, "--batch-size", 4))
     moment = random.Random(time.time_ns()).randrange(1, ROWS - 5)
-    run = _wait_for_rows(process, moment)
+    run = _wait_for_rows(process, out, moment)
     worker = psutil.Process(run.status().process[0])  # pyright: ignore[reportOptionalSubscript]
     os.killpg(process.pid, signal.SIGKILL)
     psutil.wait_procs([worker], timeout=10)

@@ -57,6 +57,7 @@ def test_a_schema_that_fails_in_use(schema):
         ("I do not know. " * 5, True),
         ("It begins well. " + "哈" * 60, True),
         ("yes " * 16, True),
+        ("Well." + "\n" * 60, True),
         ("yes " * 10, False),  # too short to tell
         ("I do not know. " * 3, False),
         ("".join(f"{number}. item\n" for number in range(40)), False),
