@@ -13,7 +13,7 @@ from tests.conftest import PROVE
 
 CELL = 250_000
 ROWS = 4000 if PROVE else 200
-MOST = 60 * 2**20
+MOST = 30 * 2**20
 """Bytes that the large file may cost more than a small one with as many rows."""
 
 
