@@ -124,6 +124,6 @@ def _download(ann: Person, ending: str) -> Path:
     named = path.with_name(f"{path.name}{ending}")
     path.rename(named)
     assert download.value.suggested_filename.endswith(f"-replies{ending}")
-    ann.page.keyboard.press("Escape")
+    ann.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
     expect(ann.page.get_by_role("dialog")).to_have_count(0)
     return named
