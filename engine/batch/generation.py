@@ -203,6 +203,7 @@ class _Generation:
         with Appender(self._run) as self._appender:
             try:
                 for number, row in self._source.read():
+                    self._progress.look()
                     if number in index:
                         continue
                     while len(self._in_flight) >= self._spec.width:
@@ -216,7 +217,6 @@ class _Generation:
         self._progress.all_asked()
 
     def _ask(self, number: int, row: Row, asked_before: int) -> None:
-        self._progress.look()
         last = asked_before + self._spec.json_retries
         sides = [_Side(column, adapter, asked_before, last) for column, adapter in self._spec.sides.items()]
         asked = _Asked(number, [], sides)

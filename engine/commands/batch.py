@@ -42,7 +42,7 @@ def add(commands) -> None:
 def batch(arguments: argparse.Namespace) -> Any:
     """Run to the end, or go on with the run that the same command began."""
     from engine.batch.spec import BatchOptions, BatchSpec
-    from engine.commands.runs import announce, follow
+    from engine.commands.runs import announce
     from engine.fields import parse
     from engine.jobs import queue
     from engine.jobs.batch import same_batch, start_batch
@@ -64,7 +64,7 @@ def batch(arguments: argparse.Namespace) -> Any:
     if arguments.background:
         return announce(run, wait=False)
     try:
-        follow(run)
+        announce(run, wait=True)
     except FailureWithResult as error:
         error.result |= _outcome(run)
         raise

@@ -159,7 +159,7 @@ def test_killed_at_a_random_moment_and_resumed(studio, tiny, source, tmp_path, b
     pairs = list(zip(_table(whole), _table(out), strict=True))
     assert all(one["编号"] == other["编号"] and one["text"] == other["text"] and other["reply"] for one, other in pairs)
     same = sum(one == other for one, other in pairs)
-    proof("batch_kill", rows=ROWS, killed_after=kept, rows_in_results=len(rows), same_replies_as_undisturbed=same)
+    proof("8.4-batch-kill", rows=ROWS, killed_after=kept, rows_in_results=len(rows), same_replies_as_undisturbed=same)
     assert same >= 0.98 * ROWS
 
 

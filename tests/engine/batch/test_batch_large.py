@@ -45,5 +45,5 @@ def test_memory_does_not_grow_with_the_file(tiny, tmp_path, proof):
     large = _peak(_file(tmp_path / "large.csv", CELL), tmp_path / "large.out.csv")
     size = (tmp_path / "large.csv").stat().st_size
     assert size > ROWS * CELL and (tmp_path / "large.out.csv").stat().st_size > size
-    proof("batch_large", megabytes=size // 10**6, rows=ROWS, extra_megabytes=(large - small) / 10**6)
+    proof("8.7-large-file", megabytes=size // 10**6, rows=ROWS, extra_megabytes=(large - small) / 10**6)
     assert large - small < MOST

@@ -1,5 +1,6 @@
 """The run itself: in this process over the tiny model, or over a host that answers by a script."""
 
+import json
 import threading
 import time
 
@@ -141,6 +142,20 @@ def test_json_is_asked_for_again_with_other_seeds(tiny, make_run, write_csv, scr
     assert len({sampling.seed for sampling in scripted.asked}) == 7
     # greedy at first; a retry must be able to say something else
     assert sorted({sampling.temperature for sampling in scripted.asked}) == [0.0, generation.RETRY_TEMPERATURE]
+
+
+def test_json_of_a_real_model(starter, make_run, write_csv):
+    rows = [{"name": "Ann", "age": "31"}, {"name": "Bo", "age": "44"}]
+    schema = '{"properties": {"name": {"type": "string"}, "age": {"type": "integer"}}, "required": ["name", "age"]}'
+    template = 'Copy this JSON exactly, and write nothing else: {{"name": "{name}", "age": {age}}}'
+    run = make_run(
+        write_csv("in.csv", rows), model=starter, prompt_template=template, json_schema=schema, max_new_tokens=40
+    )
+    run_batch(run)
+    assert [json.loads(reply or "null") for reply in _replies(run).values()] == [
+        {"name": "Ann", "age": 31},
+        {"name": "Bo", "age": 44},
+    ]
 
 
 def test_failed_rows_alone_are_asked_again(tiny, make_run, write_csv, script, monkeypatch):
