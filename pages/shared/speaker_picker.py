@@ -104,9 +104,10 @@ def _listed_model(key: str, saved: Speaker, url: str, listed: list[ServerModel])
     widget = f"{key}.server_model.{url}"
     before = (saved.adapter or saved.model) if saved.server == url else None
     st.session_state.setdefault(widget, before or listed[0].name)
-    name = st.selectbox(
+    names = [*models, *([before] if before and before not in models else [])]
+    name: str = st.selectbox(
         t("Its name for the model"),
-        [*models, *([before] if before and before not in models else [])],
+        names,
         key=widget,
         format_func=lambda name: (
             t("{adapter} (made for {base})", adapter=name, base=base)
