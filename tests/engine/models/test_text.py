@@ -1,5 +1,7 @@
 """Stop strings end a reply wherever pieces begin and end, and nothing of them is ever shown."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ STOPS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=3)
 def test_what_is_shown_ends_before_the_first_stop_string(text, stops, cuts):
     places = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
     stopper, shown = StopText(stops), ""
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         shown += stopper.push(text[start:end])
         assert text.startswith(shown)
         if stopper.found:
