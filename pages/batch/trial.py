@@ -67,9 +67,11 @@ def shown(trial: Trial, row: int) -> None:
         with st.container(gap=None, key=f"batch.tried.{row}.{name}"):
             st.caption(f":material/smart_toy: {title}")
             with frame.errors_shown():
-                st.text(stream.wait().text if stream.ended else stream.text or "…", width="stretch")
                 if stream.ended:
+                    st.text(stream.wait().text or "–", width="stretch")
                     _verdict(trial.spec, stream.wait())
+                else:
+                    st.text(stream.text or t("Waiting for the model …"), width="stretch")
 
 
 def _verdict(spec: BatchSpec, reply: Reply) -> None:

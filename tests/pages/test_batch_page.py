@@ -14,6 +14,7 @@ from engine.labelling import queues
 from engine.runs import Run, list_runs
 from engine.runs.run import ENDED
 from engine.settings import settings
+from tests.engine.models.conftest import make_adapter  # noqa: F401  (a fixture)
 from tests.pages.opening import open_page
 
 PAGE = "pages/batch/batch.py"
@@ -183,6 +184,21 @@ def test_a_run_its_replies_and_where_they_go(questions):
     app = _click(open_page(PAGE, query={"run": run.id}), "batch.clone")
     assert app.text_area(key="batch.prompt_template").value == "Say it again: {question}"
     assert app.session_state["batch.file"] == spec["file"] and "run" not in app.query_params
+
+
+def test_two_adapters_are_compared_with_scores_of_both(questions, tiny, make_adapter):  # noqa: F811
+    make_adapter("red", tiny)
+    app = _open(questions)
+    app.selectbox(key="batch.speaker.model").set_value(tiny).run()
+    app.toggle(key="batch.compare").set_value(True).run()
+    app.selectbox(key="batch.adapter_b").set_value("red").run()
+    app.selectbox(key="batch.reference").set_value("answer").run()
+    run = _started(app)
+    assert (run.spec()["adapter"], run.spec()["adapter_b"], run.spec()["reference"]) == (None, "red", "answer")
+    app.run()
+    assert list(app.table[0].value.columns) == ["Measure", "Base", "red"]
+    shown = app.dataframe[0].value
+    assert list(shown.columns)[:4] == ["Row", "Base", "red", "answer"] and list(shown["Base"]) != list(shown["red"])
 
 
 def test_failed_rows_have_their_reason_and_are_run_again(tmp_path):
