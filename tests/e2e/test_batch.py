@@ -63,9 +63,10 @@ def test_upload_preview_run_stop_resume_download(person, starter, questions):
     ann.click_nav("Batch")
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("Tell a long story about {topic}.")
     page.get_by_role("button", name="Try these three").click()
+    expect(ann.keyed("batch-tried-")).to_have_count(3)
+    expect(ann.widget("batch.try.stop")).to_have_count(0)
     for row in (1, 2, 3):
         expect(ann.widget(f"batch.tried.{row}.reply").get_by_test_id("stText")).to_have_text(re.compile(r"(\w+\W+){4}"))
-    expect(ann.widget("batch.try.stop")).to_have_count(0)
 
     # run, stop, resume
     ann.widget("batch.start").get_by_role("button").click()
