@@ -16,6 +16,7 @@ products of other shapes may decide otherwise.
 import argparse
 import json
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def main() -> None:
     work = make_work(arguments.prompts)
     contenders = Contenders(work)
     runs = {name: run for name, run in contenders.all().items() if not arguments.only or name in arguments.only}
-    contenders.warm_up()
+    contenders.warm_up(runs.values())
     taken = interleaved(runs, arguments.rounds)
     contenders.host.unload()
     ours = taken.get("engine", taken[next(iter(taken))])
@@ -58,7 +59,7 @@ def main() -> None:
     holds = faster.get("one by one", 0) >= 5 and faster.get("batches of 16", 0) >= 1.3
     holds = holds and faster.get("continuous batching", 0) >= 1
     claim = f"{len(work)} prompts: 5 times one by one, 1.3 times batches of 16, 1.0 times continuous batching"
-    report("8.1-batching" if arguments.prompts >= 256 else "short-look", claim, rows, holds)
+    report("8.1-batching" if arguments.prompts >= 256 else None, claim, rows, holds)
     for line in contenders.differing("engine"):
         print("  " + line)
 
@@ -102,10 +103,10 @@ class Contenders:
             "engine, all rows at once": lambda: self._engine("engine, all rows at once", continuous=False),
         }
 
-    def warm_up(self) -> None:
+    def warm_up(self, runs: Iterable[Callable[[], None]]) -> None:
         """Everybody has computed once before anything is measured."""
         work, self.work = self.work, self.work[:3]
-        for run in self.all().values():
+        for run in runs:
             run()
         self.work, self.answers, self.tokens = work, {}, {}
 
@@ -178,7 +179,7 @@ class Contenders:
 
     def _engine(self, name: str, continuous: bool) -> None:
         if owner := self.host._owners.get("starter"):
-            owner._schedule.continuous = continuous
+            owner.owners[0]._schedule.continuous = continuous
         streams = [
             self.host.generate(messages, Sampling(max_new_tokens=cap, temperature=0), "starter", priority="batch")
             for messages, cap in self.work
