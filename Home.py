@@ -41,6 +41,7 @@ def sections() -> dict[str, list[st.Page]]:
             st.Page("pages/image/draw.py", title=t("Draw"), icon=":material/brush:", url_path="draw"),
             st.Page("pages/image/lora.py", title=t("Image LoRA"), icon=":material/palette:", url_path="image-lora"),
         ],
+        t("Batch"): [st.Page("pages/batch/batch.py", title=t("Batch"), icon=":material/table:", url_path="batch")],
     }
 
 

@@ -21,14 +21,16 @@ def interleaved(contenders: dict[str, Callable[[], object]], rounds: int) -> dic
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def report(name: str, claim: str, rows: list[dict], holds: bool) -> None:
-    """Print the rows as a table and write them with the claim and whether it held."""
+def report(name: str | None, claim: str, rows: list[dict], holds: bool) -> None:
+    """Print the rows as a table and write them with the claim and whether it held; without a name, only print."""
     columns = list(rows[0])
     cells = [[_cell(row[column]) for column in columns] for row in rows]
     widths = [max(len(column), *(len(line[i]) for line in cells)) for i, column in enumerate(columns)]
     print(f"\n{claim}: {'holds' if holds else 'DOES NOT HOLD'}")
     for line in [columns, *cells]:
         print("  " + "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)))
+    if name is None:
+        return
     PROOF.mkdir(exist_ok=True)
     document = {"claim": claim, "holds": holds, "machine": platform.machine(), "rows": rows}
     (PROOF / f"{name}.json").write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n")

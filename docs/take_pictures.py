@@ -22,6 +22,7 @@ def main() -> None:
         conversation = _story()
         asked = _ask()
         _label()
+        _batch()
         _train()
         _draw(home)
         PICTURES.mkdir(exist_ok=True)
@@ -95,6 +96,15 @@ def _label() -> None:
         )
 
 
+def _batch() -> None:
+    """The sample of the Batch page, whole."""
+    from engine.batch import sample
+
+    words = ["batch", str(sample.FILE), "--prompt-template", sample.TEMPLATE, "--reference", sample.REFERENCE]
+    more = ["--max-new-tokens", str(sample.LONGEST), "--out", f"{os.environ['STUDIO_HOME']}/replies.csv"]
+    subprocess.run([sys.executable, "-m", "engine", *words, *more], cwd=ROOT, check=True)
+
+
 def _train() -> None:
     engine = [sys.executable, "-m", "engine"]
     subprocess.run(
@@ -127,6 +137,7 @@ def _look(home: Path, conversation: int, asked: int) -> None:
     from tests.browser import Server, chromium
 
     run = list_runs()[0].id
+    batch = next(run.id for run in list_runs() if run.kind == "batch")
     addresses = {
         "dashboard": "?as=Ann",
         "chat": f"chat?as=Ann&c={conversation}",
@@ -139,6 +150,7 @@ def _look(home: Path, conversation: int, asked: int) -> None:
         "draw": "draw?as=Ann",
         "image-lora": "image-lora?as=Ann",
         "runs": f"runs?as=Ann&run={run}",
+        "batch": f"batch?as=Ann&run={batch}",
     }
     with Server(home=home) as server, chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 860}, locale="en-US")

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from typing import NoReturn
 
-from engine.commands import adapters, chat, data, doctor, draw, feedback, kb, labelling, rlhf, runs, train
+from engine.commands import adapters, batch, chat, data, doctor, draw, feedback, kb, labelling, rlhf, runs, serve, train
 from engine.commands.output import FailureWithResult, json_only
 from engine.errors import DISK_FULL, StudioError, is_disk_full
 
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = _Parser(prog="python -m engine", description="The studio's command line.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (doctor, chat, draw, data, train, rlhf, adapters, runs, feedback, labelling, kb):
+    for group in (doctor, chat, batch, draw, data, train, rlhf, adapters, runs, feedback, labelling, kb, serve):
         group.add(commands)
     return top
 

@@ -33,6 +33,10 @@ class Failure(StudioError):
     """The request was fine, the machine or the run was not (exit code 1)."""
 
 
+class Busy(Failure):
+    """Too much is waiting already: the same request may do in a moment."""
+
+
 DISK_FULL = "The disk is full: free some space and try again. Everything written before this is still there."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

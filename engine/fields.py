@@ -26,13 +26,21 @@ def parse(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        context = {name: value for name, value in first.get("ctx", {}).items() if name in LIMITS}
-        for name, limit in context.items():
-            raise BadInput(LIMITS[name], field=field, limit=limit) from error
-        if first["type"] == "missing":
-            raise BadInput("{field} is missing.", field=field) from error
-        if first["type"] == "extra_forbidden":
-            raise BadInput("There is no setting {field}.", field=field) from error
-        raise BadInput("{field} cannot be {value}.", field=field, value=str(first["input"])[:100]) from error
+        raise explain(error.errors()[0]) from error
+
+
+def explain(error: Mapping[str, Any]) -> BadInput:
+    """One of pydantic's errors as a sentence.
+
+    Args:
+        error: as `ValidationError.errors()` lists it.
+    """
+    field = ".".join(str(part) for part in error["loc"])
+    for name, limit in error.get("ctx", {}).items():
+        if name in LIMITS:
+            return BadInput(LIMITS[name], field=field, limit=limit)
+    if error["type"] == "missing":
+        return BadInput("{field} is missing.", field=field)
+    if error["type"] == "extra_forbidden":
+        return BadInput("There is no setting {field}.", field=field)
+    return BadInput("{field} cannot be {value}.", field=field, value=str(error["input"])[:100])

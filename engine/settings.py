@@ -65,12 +65,26 @@ class Settings(BaseSettings):
         None,
         description="Memory that loaded models may take together, in GiB; by default 80 % of what is free at start.",
     )
+    batch_rows: int | None = Field(
+        None,
+        ge=1,
+        description="Replies that a chat model writes at once; by default 32 on a CPU and 128 on a GPU. Fewer come faster each, more are faster together.",
+    )
+    waiting_requests: int = Field(
+        1000, ge=1, description="Requests that may wait for one chat model; more are refused until some have begun."
+    )
     openai_base_url: str | None = Field(
         None,
-        description="An OpenAI-compatible server to chat with (vLLM, SGLang, llama.cpp, Ollama), such as `http://127.0.0.1:8000/v1`.",
+        description="An OpenAI-compatible server that answers in chats unless somebody chooses another model (`python -m engine serve`, "
+        "vLLM, SGLang, llama.cpp, Ollama), such as `http://127.0.0.1:8000/v1`.",
     )
     openai_api_key: str | None = Field(
         None, description="The key sent to `STUDIO_OPENAI_BASE_URL`, and to no other server."
+    )
+    serve_keys: list[str] = Field(
+        [],
+        repr=False,
+        description="API keys that `python -m engine serve` takes (JSON list); without any it answers this machine alone.",
     )
     import_folder: Path | None = Field(
         None,

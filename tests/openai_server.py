@@ -16,11 +16,14 @@ class Handler(BaseHTTPRequestHandler):
     server: "OpenAIServer"
 
     def do_GET(self):
-        self._json({"object": "list", "data": [{"id": "first-model", "object": "model"}]})
+        self._json({"object": "list", "data": [{"object": "model", **model} for model in self.server.models]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.headers["Authorization"], body))
+        if body["model"] == "crowded":
+            self._json({"error": {"message": "too many"}}, 503)
+            return
         if body["model"] == "unknown":
             self._json({"error": {"message": "no such model"}}, 404)
             return
@@ -65,6 +68,7 @@ class OpenAIServer(ThreadingHTTPServer):
         self.sent = 0
         self.words = WORDS  # of every reply
         self.left = False
+        self.models: list[dict] = [{"id": "first-model"}]
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
 

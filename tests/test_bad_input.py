@@ -56,6 +56,12 @@ def trained(studio, tiny, sample_dataset):
         (["runs", "show", "20260101-000000-sft-ffff"], "There is no run"),
         (["runs", "stop", "../x"], "There is no run"),
         (["feedback", "import", "missing.jsonl"], "missing.jsonl"),
+        (["serve", "--host", "0.0.0.0"], "anybody could use your models"),
+        (["serve", "--host", ""], "On all addresses anybody"),
+        (["serve", "--port", "70000"], "port must be at most 65535"),
+        (["serve", "--keys-file", "missing"], "missing cannot be read"),
+        (["serve", "--keys-file", ".gitignore"], "A key has at least eight"),
+        (["serve", "--host", "::1", "--port", "1", "--model", "nothing-here"], "There is no model “nothing-here”"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )

@@ -37,7 +37,7 @@ def test_the_two_commands_stand_first():
 
 def test_every_page_has_its_picture():
     pages = ["dashboard", *re.findall(r'url_path="([\w-]+)"', (ROOT / "Home.py").read_text(encoding="utf-8"))]
-    assert len(pages) >= 11
+    assert len(pages) >= 12
     for name in pages:
         assert f"docs/pictures/{name}.png" in README, name
         assert (ROOT / "docs" / "pictures" / f"{name}.png").stat().st_size > 10_000

@@ -13,10 +13,11 @@ from engine.settings import ROOT, Settings
 from engine.training.win_rate_specs import WinRateSpec
 
 CHINESE = yaml.safe_load((ROOT / "pages" / "shared" / "zh.yaml").read_text(encoding="utf-8"))
-ERRORS = {"BadInput", "Failure", "TemplateProblem"}
+ERRORS = {"BadInput", "Failure", "Busy", "TemplateProblem"}
 GAP = re.compile(r"{(\w+)[^}]*}")
 # the command line alone says these: its pages never raise them
 COMMAND_LINE_ONLY = {
+    "There is no JSON schema in “{file}”: give a file that holds one, or its text.",
     "{package} could not be fetched: npm and its registry are needed.",
     "{file} is not the pinned package: delete it and try again.",
     "Run {run} is {state}: {reason}",
@@ -24,6 +25,15 @@ COMMAND_LINE_ONLY = {
     "The question is empty: write something to ask.",
     "Say what to change: --description, --threshold, --no-answer or --reranker.",
     "“{date}” is not a date: write it as 2026-11-30.",
+    "{file} cannot be read: name a text file with one key a line.",
+    "{file} holds no key: write one a line.",
+    "A key has at least eight letters, digits or signs of ASCII and no blanks: choose others.",
+    "On {host} anybody could use your models: set STUDIO_SERVE_KEYS or give --keys-file, or listen on 127.0.0.1.",
+    "{host}:{port} cannot be listened on ({reason}): choose another with --host or --port.",
+    # and these go to programs, over HTTP
+    "input must be 1 to {most} texts, none of them empty.",
+    "The server stopped this reply: ask again in a moment.",
+    "The server stopped this picture: ask again in a moment.",
 }
 
 

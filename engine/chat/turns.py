@@ -19,6 +19,7 @@ from engine.chat.openai import OpenAIBackend
 from engine.errors import Failure, StudioError
 from engine.models.catalog import resolve
 from engine.models.request import ReplyStream, Sampling
+from engine.settings import settings
 
 
 class Speaker(BaseModel):
@@ -29,6 +30,11 @@ class Speaker(BaseModel):
     adapter: str | None = None
     server: str | None = None
     """URL of an OpenAI-compatible server; None for a model in this process."""
+
+    @classmethod
+    def usual(cls) -> "Speaker":
+        """Who answers where nobody has chosen: the configured server's first model, else the default model here."""
+        return cls(server=settings().openai_base_url)
 
     @property
     def label(self) -> str:

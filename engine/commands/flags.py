@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 ALIASES = {
+    "adapter_b": ["--compare"],
     "dataset": ["--dataset_path"],
     "rank": ["--lora_rank"],
     "alpha": ["--lora_alpha"],
@@ -19,7 +20,7 @@ ALIASES = {
     "log_steps": ["--logging_steps"],
     "max_length": ["--max_seq_length"],
 }
-"""The names that scripts for the Hugging Face Trainer use."""
+"""Other names: those that scripts for the Hugging Face Trainer use, and plainer ones."""
 
 
 def add_flags(parser: argparse.ArgumentParser, model: type[BaseModel]) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from engine.batch.spec import BatchSpec
 from engine.commands.output import FailureWithResult, add_command, add_group, say
 from engine.errors import BadInput
 from engine.knowledge.specs import SPECS as KNOWLEDGE
@@ -30,6 +31,7 @@ def add(commands) -> None:
                 "--set", nargs="+", default=[], metavar="NAME=VALUE", help="change a setting from here on"
             )
             parser.add_argument("--wait", action="store_true", help="stay until the run ends, with a progress bar")
+            parser.add_argument("--failed", action="store_true", help="of a batch: ask only its failed rows again")
     parser = add_command(group, "move", move, "give a waiting run another place in the queue")
     parser.add_argument("id", metavar="ID")
     parser.add_argument("--to", type=int, default=0, metavar="N", help="0, the default, is the next to begin")
@@ -48,7 +50,13 @@ def list_(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     runs = list_runs()
     documents = [describe(run) for run in runs]
     for run, document in zip(runs, documents, strict=True):
-        name = document["adapter"] or document["dataset"] or document["base"] or run.spec().get("adapter", "")
+        name = (
+            document["adapter"]
+            or document["dataset"]
+            or document["base"]
+            or document["file"]
+            or run.spec().get("adapter", "")
+        )
         say(f"{document['run']}  {document['status']:8} {document['step']}/{document['max_steps']}  {name}")
     if not documents:
         say("No runs yet.")
@@ -90,12 +98,24 @@ def resume(arguments: argparse.Namespace) -> dict[str, Any]:
     from engine.training.checkpoints import newest_complete, passed_over, step_of
 
     run = open_run(arguments.id)
+    if arguments.failed:
+        return _ask_again(run, arguments.wait)
     skipped, newest = passed_over(run.checkpoints), newest_complete(run.checkpoints)
     local.resume(run, dict(_pair(word) for word in arguments.set))
     if skipped:
         say(f"The checkpoint of step {', '.join(map(str, skipped))} is not whole and is passed over.")
-    say(f"Run {run.id} goes on from step {step_of(newest) if newest else 0}.")
+    begun = f"row {run.status().step}" if run.kind == BatchSpec.kind else f"step {step_of(newest) if newest else 0}"
+    say(f"Run {run.id} goes on from {begun}.")
     return follow(run) if arguments.wait else describe(run)
+
+
+def _ask_again(run: Run, wait: bool) -> dict[str, Any]:
+    from engine.jobs.batch import rerun_failed
+
+    if run.kind != BatchSpec.kind:
+        raise BadInput("The run {run} is no batch: it has no rows to ask again.", run=run.id)
+    say(f"Rows to be asked again: {rerun_failed(run)}.")
+    return follow(run) if wait else describe(run)
 
 
 def move(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -141,8 +161,9 @@ def describe(run: Run) -> dict[str, Any]:
         "max_steps": status.max_steps,
         "unit": status.unit,
         "adapter": status.adapter,
-        "dataset": None if run.kind in KNOWLEDGE else status.subject,
+        "dataset": None if run.kind in KNOWLEDGE or run.kind == BatchSpec.kind else status.subject,
         "base": status.subject if run.kind in KNOWLEDGE else None,
+        "file": status.subject if run.kind == BatchSpec.kind else None,
         "result": status.result or None,
         "loss": status.loss,
         "command": run.command(),
@@ -193,7 +214,7 @@ def follow(run: Run) -> dict[str, Any]:
     if status.adapter:
         say(f"Run {run.id} finished: step {status.step}, loss {status.loss:.4f}, adapter “{status.adapter}”.")
     else:
-        what = "knowledge base" if run.kind in KNOWLEDGE else "dataset"
+        what = "knowledge base" if run.kind in KNOWLEDGE else "file" if run.kind == BatchSpec.kind else "dataset"
         of = f" of {what} “{status.subject}”" if status.subject else ""
         say(f"Run {run.id} finished: {status.step} {status.unit}{of}.")
     return document

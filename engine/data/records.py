@@ -47,7 +47,7 @@ class Preference(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Preference":
-        _check_prompt(self.prompt)
+        check_prompt(self.prompt)
         _check_reply(self.chosen)
         _check_reply(self.rejected)
         if self.chosen == self.rejected:
@@ -66,7 +66,7 @@ class Unpaired(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Unpaired":
-        _check_prompt(self.prompt)
+        check_prompt(self.prompt)
         _check_reply(self.completion)
         return self
 
@@ -109,7 +109,12 @@ def _check_turns(messages: list[Message]) -> None:
         raise ValueError("user and assistant must take turns, and the user begins")
 
 
-def _check_prompt(messages: list[Message]) -> None:
+def check_prompt(messages: list[Message]) -> None:
+    """Refuse what is no prompt.
+
+    Raises:
+        ValueError: turns are out of order, or it does not end with what the user says; with a plain reason.
+    """
     _check_turns(messages)
     if not messages or messages[-1].role != "user":
         raise ValueError("the prompt must end with what the user says")

@@ -20,7 +20,7 @@ from engine.diffusion.families import family
 from engine.diffusion.live_loras import LiveLoras, complete
 from engine.errors import Failure
 from engine.models import host as models
-from engine.models.host import LoadedModel, Owner
+from engine.models.owner import LoadedModel, Owner
 
 
 class DrawStream:

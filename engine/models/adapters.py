@@ -1,13 +1,14 @@
-"""The adapters of one loaded model: loaded on demand, one of them (or none) active, the least recently used let go.
+"""The adapters of one loaded model: loaded on demand, for all of a forward pass or row by row, the least recently used let go.
 
 Belongs to the thread that owns the model; nobody else may call it. `set_adapter` changes the shared modules in place.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from engine.adapters.store import WEIGHTS, Adapter
 from engine.errors import BadInput
+from engine.models.lora_rows import LoraRows, is_plain_lora
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,32 +31,80 @@ class AdapterSlots:
         self._fingerprint = fingerprint
         self._peft: Any = None  # the PeftModel around the base, from the first adapter on
         self._slots: OrderedDict[str, str] = OrderedDict()  # slot name → adapter's name, least recently used first
-        self._active: str | None = None
+        self._plain: set[str] = set()  # slots that may be mixed
+        self._held: Counter[str] = Counter()  # how many requests in progress need each slot
+        self._active: str | None = None  # whose layers PEFT computes in every row
+        self._rows: LoraRows | None = None
 
     @property
     def loaded(self) -> list[str]:
         """Names of the adapters in memory."""
         return list(self._slots.values())
 
-    def activate(self, adapter: Adapter | None) -> None:
-        """Make the model answer with this adapter, or as the base.
+    def has_room(self, slot: str | None) -> bool:
+        """Whether it is loaded or may be: as many as there are slots can be in use at once."""
+        return slot is None or slot in self._slots or len(+self._held) < MOST_LOADED
+
+    def hold(self, adapter: Adapter | None, slot: str | None) -> None:
+        """Load an adapter, if need be, into the slot that `slot_of` gave, and keep it until `release`.
 
         Raises:
             BadInput: the adapter was made for another base.
         """
-        slot = f"{adapter.name.replace('.', '_')}-{adapter.fingerprint}" if adapter else None
-        if slot == self._active:
+        if adapter is not None and slot is not None:
+            self._ready(adapter, slot)
+            self._held[slot] += 1
+
+    def release(self, slot: str | None) -> None:
+        """One request fewer needs it."""
+        if slot is not None:
+            self._held[slot] -= 1
+
+    def can_mix(self, slot: str | None) -> bool:
+        """Whether rows of a batch may have this adapter while others have another."""
+        return slot is None or slot in self._plain
+
+    def mix(self, rows: list[str | None]) -> None:
+        """Make each row of the next forward passes answer with its own slot; all must be held and fit to be mixed."""
+        if self._peft is None:
             return
-        if adapter is None or slot is None:
-            self._peft.base_model.disable_adapter_layers()
-        else:
-            if slot not in self._slots:
-                self._load(adapter, slot)
-            self._slots.move_to_end(slot)
+        self._switch_off()
+        self._rows = self._rows or LoraRows(self._peft)
+        self._rows.join(tuple(sorted((+self._held).keys() & self._plain)))
+        self._rows.choose(rows)
+
+    def activate(self, adapter: Adapter | None) -> None:
+        """Make the model answer with this adapter, or as the base, in every row.
+
+        Raises:
+            BadInput: the adapter was made for another base.
+        """
+        slot = slot_of(adapter)
+        if adapter is not None and slot is not None:
+            self._ready(adapter, slot)
+        self.use(slot)
+
+    def use(self, slot: str | None) -> None:
+        """The same with the slot of an adapter that is held."""
+        if self._rows:
+            self._rows.silence()
+        if slot is None:
+            self._switch_off()
+        elif slot != self._active:
             self._peft.base_model.set_adapter(slot, inference_mode=True)
             if self._active is None:
                 self._peft.base_model.enable_adapter_layers()
-        self._active = slot
+            self._active = slot
+
+    def _switch_off(self) -> None:
+        if self._active is not None:
+            self._peft.base_model.disable_adapter_layers()
+            self._active = None
+
+    def _ready(self, adapter: Adapter, slot: str) -> None:
+        if slot not in self._slots:
+            self._load(adapter, slot)
+        self._slots.move_to_end(slot)
 
     def _load(self, adapter: Adapter, slot: str) -> None:
         from peft import PeftConfig, PeftModel, set_peft_model_state_dict
@@ -75,9 +124,15 @@ class AdapterSlots:
         _place_beside_offloaded(self._peft, weights, slot)
         self._peft.eval()
         self._slots[slot] = adapter.name
-        while len(self._slots) > MOST_LOADED:
-            oldest, _ = self._slots.popitem(last=False)
-            self._peft.delete_adapter(oldest)
+        if is_plain_lora(self._peft, slot):
+            self._plain.add(slot)
+        for oldest in [other for other in self._slots if other != slot and not self._held[other]]:
+            if len(self._slots) > MOST_LOADED:
+                del self._slots[oldest]
+                self._plain.discard(oldest)
+                self._peft.delete_adapter(oldest)
+        self._peft.base_model.disable_adapter_layers()  # what was injected just now is switched on
+        self._active = None
 
     def _refuse_other_shapes(self, adapter: Adapter) -> None:
         """PEFT ignores LoRA weights whose module the base lacks; we must not."""
@@ -105,6 +160,11 @@ def _place_beside_offloaded(model: Any, weights: dict[str, Any], slot: str) -> N
             device = getattr(getattr(base, "_hf_hook", None), "execution_device", None)
             value = weights[name.replace(f".{slot}.", ".")]
             set_module_tensor_to_device(model, name, "cpu" if device is None else device, value=value)
+
+
+def slot_of(adapter: Adapter | None) -> str | None:
+    """The name of an adapter's slot, another one once it has been trained anew; None for the base."""
+    return adapter and f"{adapter.name.replace('.', '_')}-{adapter.fingerprint}"
 
 
 def with_adapter(model: "PreTrainedModel", adapter: Adapter, name: str) -> Any:

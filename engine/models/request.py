@@ -2,10 +2,17 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+
+Messages = list[dict[str, str]] | str
+"""A conversation, `{"role", "content"}` each, ending with the user's turn; or plain text to be continued, without a chat template."""
+
+Priority = Literal["interactive", "batch"]
+"""Whether somebody waits for the reply at a screen."""
 
 
 class Sampling(BaseModel):
@@ -20,6 +27,8 @@ class Sampling(BaseModel):
     repetition_penalty: float = Field(default=1.0, gt=0, le=5)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """None draws one, which the reply reports, so that any reply can be had again."""
+    stop: list[Annotated[str, Field(min_length=1)]] = Field(default=[], max_length=16)
+    """The reply ends before the first of these strings."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,7 @@ class Reply:
     seconds: float
     seed: int
     finish_reason: str
-    """`stop` (the model ended), `length` (the limit came first) or `cancelled`."""
+    """`stop` (the model ended, or a stop string came), `length` (the limit came first) or `cancelled`."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -53,6 +62,8 @@ class ReplyStream:
     _ended: threading.Event = field(default_factory=threading.Event)
     _reply: Reply | None = None
     _error: Exception | None = None
+    listener: Callable[[], None] | None = None
+    """Called in the writer's thread after each piece and at the end, for readers that must not wait; it must be quick and not fail."""
 
     def __iter__(self) -> Iterator[str]:
         try:
@@ -87,12 +98,18 @@ class ReplyStream:
         if piece:
             self._written.append(piece)
             self._pieces.put(piece)
+            self._tell()
 
     def finish(self, reply: Reply | None = None, error: Exception | None = None) -> None:
         """For the writer: the end, with the whole reply or with what went wrong."""
         self._reply, self._error = reply, error
         self._ended.set()
         self._pieces.put(None)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.listener:
+            self.listener()
 
     @property
     def reply(self) -> Reply:
@@ -105,6 +122,10 @@ class ReplyStream:
     def pieces(self) -> int:
         """How many pieces are written so far: about as many as tokens."""
         return len(self._written)
+
+    def pieces_from(self, place: int) -> list[str]:
+        """The pieces after the first so many, for readers that do not iterate."""
+        return self._written[place:]
 
     def wait(self, timeout: float | None = None) -> Reply:
         """Wait for the end and return the whole reply.

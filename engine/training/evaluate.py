@@ -24,6 +24,7 @@ from engine.fields import parse
 from engine.models.adapters import AdapterSlots
 from engine.models.catalog import fingerprint, resolve
 from engine.models.decode import Decoding
+from engine.models.generation import Generation
 from engine.models.loader import device_of, load_model, load_tokenizer
 from engine.models.request import Sampling
 from engine.runs import Run
@@ -226,9 +227,8 @@ class _Models:
         side.replies.append(decoding.reply().text)
 
     def _decoding(self, row: _Row, max_new_tokens: int) -> Decoding:
-        return Decoding(
-            self.model, self.tokenizer, row.prompt, Sampling(max_new_tokens=max_new_tokens, temperature=0, seed=0)
-        )
+        sampling = Sampling(max_new_tokens=max_new_tokens, temperature=0, seed=0)
+        return Decoding(self.model, Generation(self.model, self.tokenizer, row.prompt, sampling))
 
 
 def _is_asked(done: int, answers: int, rows: int) -> bool:

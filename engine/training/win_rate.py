@@ -21,6 +21,7 @@ from engine.files import write_jsonl
 from engine.models.adapters import AdapterSlots
 from engine.models.catalog import fingerprint, resolve
 from engine.models.decode import Decoding
+from engine.models.generation import Generation
 from engine.models.loader import device_of, load_model, load_tokenizer
 from engine.models.request import Sampling
 from engine.runs import Run
@@ -50,7 +51,7 @@ class _Models:
         """One reply; the same seed for both sides."""
         self.slots.activate(self.sides[side])
         sampling = Sampling(max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, seed=spec.seed)
-        decoding = Decoding(self.model, self.tokenizer, prompt, sampling)
+        decoding = Decoding(self.model, Generation(self.model, self.tokenizer, prompt, sampling))
         while decoding.finish_reason is None:
             look()
             decoding.step()

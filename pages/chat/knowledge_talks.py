@@ -1,7 +1,7 @@
 """The saved conversations about knowledge bases, and what each remembers: the bases it asks, who answers, and how."""
 
 import streamlit as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from engine.adapters.promotion import default_adapter
 from engine.chat import conversations
@@ -25,7 +25,7 @@ class TalkSettings(BaseModel):
 
     knowledge: list[str] = []
     """Ids of the bases that are asked. Chat's own conversations have no such field."""
-    a: Speaker = Speaker()
+    a: Speaker = Field(default_factory=Speaker.usual)
     sampling: Sampling = Sampling(temperature=0, max_new_tokens=256)
     """The likeliest words, and not many: an answer shall keep to its passages."""
     passages: int = 5
@@ -114,6 +114,7 @@ def _saved(conversation: Conversation) -> TalkSettings:
 
 
 def _first_settings(base: Base) -> dict:
-    """Of a first conversation about a base: the adapter that is the default in chat answers."""
-    speaker = Speaker(adapter=default_adapter(resolve(None).name))
+    """Of a first conversation about a base: the adapter that is the default in chat answers, or the configured server."""
+    usual = Speaker.usual()
+    speaker = usual if usual.server else Speaker(adapter=default_adapter(resolve(None).name))
     return TalkSettings(knowledge=[base.id], a=speaker).model_dump()

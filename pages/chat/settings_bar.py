@@ -3,7 +3,7 @@
 from typing import Any
 
 import streamlit as st
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from engine.adapters.promotion import default_adapter
 from engine.adapters.store import read_adapter
@@ -20,8 +20,8 @@ from pages.shared.speaker_picker import speaker_picker
 class ChatSettings(BaseModel):
     """What a conversation remembers."""
 
-    a: Speaker = Speaker()
-    b: Speaker = Speaker()
+    a: Speaker = Field(default_factory=Speaker.usual)
+    b: Speaker = Field(default_factory=Speaker.usual)
     side_by_side: bool = False
     blind: bool = True
     system: str = ""

@@ -76,7 +76,8 @@ def _form() -> Form:
 
 
 def _speaker(form: Form) -> Speaker:
-    return Speaker.model_validate(form.values()["speaker"])
+    chosen = form.values()["speaker"]
+    return Speaker.model_validate(chosen) if chosen else Speaker.usual()
 
 
 def _stream(work: Work, live: LiveDraft, place: DeltaGenerator) -> None:

@@ -51,7 +51,7 @@ def choose_model(key: str) -> "PreTrainedTokenizerBase":
     names = model_names()
     name = st.selectbox(t("Model"), names, key=key) if len(names) > 1 else names[0]
     with st.spinner(t("Opening the tokenizer …")):
-        return _tokenizer(name)
+        return tokenizer_of(name)
 
 
 def model_names() -> list[str]:
@@ -96,5 +96,6 @@ def _trained_runs(messages: list[Message], tokenizer: "PreTrainedTokenizerBase")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _tokenizer(name: str) -> "PreTrainedTokenizerBase":
+def tokenizer_of(name: str) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a model, opened once."""
     return load_tokenizer(name)

@@ -57,11 +57,11 @@ def _files(form: Form) -> tuple[list[str], bool]:
         accept_multiple_files=True,
         key=f"datasets.files.uploads.{turn}",
     )
-    offered = _offered()
+    on_machine = offered(ENDINGS)
     picked: list[str] = []
-    if offered:
+    if on_machine:
         picked = st.multiselect(
-            t("Files on this machine"), list(offered), key=f"datasets.files.picked.{turn}", placeholder=t("none")
+            t("Files on this machine"), list(on_machine), key=f"datasets.files.picked.{turn}", placeholder=t("none")
         )
     with st.expander(t("From the Hugging Face hub"), icon=":material/cloud_download:"):
         hub = st.text_input(
@@ -70,7 +70,7 @@ def _files(form: Form) -> tuple[list[str], bool]:
             placeholder="owner/name",
             help=t("Its rows are fetched by the import; “owner/name:split” takes another part than “train”."),
         ).strip()
-    paths = [*uploads.on_disk(sent), *(offered[file] for file in picked)]
+    paths = [*uploads.on_disk(sent), *(on_machine[file] for file in picked)]
     return [*map(str, paths), *([f"hub:{hub}"] if hub else [])], bool(sent)
 
 
@@ -123,11 +123,15 @@ def _stem(file: str) -> str:
     return path.name
 
 
-def _offered() -> dict[str, Path]:
-    """Files that lie directly in the import folder, by name; a link that leads out of it is none of them."""
+def offered(endings: list[str]) -> dict[str, Path]:
+    """Files that lie directly in the import folder, by name; a link that leads out of it is none of them.
+
+    Args:
+        endings: of the files that can be used.
+    """
     folder = settings().import_folder
     if folder is None or not folder.is_dir():
         return {}
     root = folder.resolve()
-    files = (path for path in sorted(root.iterdir()) if path.suffix.lstrip(".") in ENDINGS)
+    files = (path for path in sorted(root.iterdir()) if path.suffix.lstrip(".") in endings)
     return {path.name: path for path in files if path.is_file() and path.resolve().parent == root}

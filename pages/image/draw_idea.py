@@ -45,7 +45,8 @@ def tokens_of(form: Form) -> PromptTokens:
 
 def _writer(form: Form) -> tuple[Speaker, bool | None]:
     saved: dict[str, Any] = st.session_state[form.key("writer")]
-    speaker = speaker_picker("draw.writer.speaker", Speaker.model_validate(saved.get("speaker", {})), t("Chat model"))
+    before = Speaker.model_validate(saved["speaker"]) if "speaker" in saved else Speaker.usual()
+    speaker = speaker_picker("draw.writer.speaker", before, t("Chat model"))
     labels = {"auto": t("if the model knows no Chinese"), "always": t("always"), "never": t("never")}
     st.session_state.setdefault("draw.writer.maps", saved.get("maps", "auto"))
     maps = st.selectbox(

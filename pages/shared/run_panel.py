@@ -88,7 +88,7 @@ def _panel(run: Run, ended: bool) -> None:
             run_charts(curves, run.kind, f"run.{run.id}")
             run_samples(run)
             run_pictures(run)
-        _papers(run)
+        run_papers(run)
 
 
 def _summary(run: Run, ended: bool) -> None:
@@ -96,7 +96,7 @@ def _summary(run: Run, ended: bool) -> None:
     if not ended and status.state in ENDED:
         st.rerun()
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"summary.{run.id}"):
-        _badge(status)
+        badge(status)
         st.markdown(f"**{run_words.title(run, status)}**", width="content")
         if status.state in ENDED:
             st.caption(f"{run_words.progress(status)} · {when(status.ended or status.updated or status.created)}")
@@ -105,13 +105,14 @@ def _summary(run: Run, ended: bool) -> None:
         if status.subject:
             _stop(run, status, f"summary.{run.id}.stop")
         if st.button(t("Open"), type="tertiary", icon=":material/monitoring:", key=f"summary.{run.id}.look"):
-            st.switch_page("pages/train/runs.py", query_params={"run": run.id})
+            page = "pages/batch/batch.py" if run.kind == "batch" else "pages/train/runs.py"
+            st.switch_page(page, query_params={"run": run.id})
 
 
 def _head(run: Run, status: Status) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run_words.title(run, status), width="content", anchor=False)
-        _badge(status)
+        badge(status)
         for tag in read_notes(run).tags:
             st.badge(literal(tag), icon=":material/label:", color="gray")
         st.space("stretch")
@@ -123,7 +124,9 @@ def _head(run: Run, status: Status) -> None:
         ):
             local.resume(run)
             st.rerun()
-        if status.state == "finished":
+        if run.kind == "batch":
+            _open_batch(run)
+        elif status.state == "finished":
             _use(run, status)
 
 
@@ -178,7 +181,13 @@ def _open_base(run: Run) -> None:
         st.switch_page("pages/chat/knowledge.py")
 
 
-def _badge(status: Status) -> None:
+def _open_batch(run: Run) -> None:
+    if st.button(t("Open the replies"), type="primary", icon=":material/table:", key="run.batch"):
+        st.switch_page("pages/batch/batch.py", query_params={"run": run.id})
+
+
+def badge(status: Status) -> None:
+    """The state of a run, in its colour."""
     color, icon = {
         "queued": ("gray", "hourglass_top"),
         "running": ("blue", "sprint"),
@@ -229,7 +238,8 @@ def _numbers(status: Status, curves: Curves) -> None:
             st.metric(label, value, width="content")
 
 
-def _papers(run: Run) -> None:
+def run_papers(run: Run) -> None:
+    """What it printed, and the command that does the same."""
     with st.expander(t("Log"), icon=":material/article:", key=f"run.{run.id}.log", on_change="rerun") as box:
         if box.open:
             _log(run)

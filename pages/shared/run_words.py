@@ -5,7 +5,7 @@ from engine.runs.run import ENDED
 from pages.shared.i18n import t
 from pages.shared.labels import duration, literal
 
-GO_ON = ("import", "prepare", "ingest")
+GO_ON = ("import", "prepare", "ingest", "batch")
 """Runs that train nothing and that a resume takes up where they were; the others begin anew, and had changed nothing."""
 
 
@@ -39,6 +39,7 @@ def kind_name(kind: str) -> str:
         "export": t("Export"),
         "ingest": t("Adding documents"),
         "reindex": t("Indexing anew"),
+        "batch": t("Batch"),
     }.get(kind, kind)
 
 
@@ -152,6 +153,8 @@ def result(run: Run, values: dict) -> str:
         )
     if run.kind == "reindex":
         return t("Passages indexed: {passages}.", **_counts(values, "passages"))
+    if run.kind == "batch":
+        return t("Rows with a reply: {done} of {rows}; failed: {failed}.", **_counts(values, "done", "rows", "failed"))
     return t("Rows written: {rows}, to the file:", **_counts(values, "rows"))
 
 

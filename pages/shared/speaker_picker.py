@@ -4,7 +4,9 @@ import streamlit as st
 
 from engine.adapters.promotion import default_adapter
 from engine.adapters.store import Adapter, list_adapters
+from engine.chat.openai import OpenAIBackend, ServerModel
 from engine.chat.turns import Speaker
+from engine.errors import StudioError
 from engine.models.catalog import list_models, resolve
 from engine.settings import settings
 from pages.shared.i18n import t
@@ -13,30 +15,31 @@ _SERVER = "server"
 _BASE = ""
 
 
-def speaker_picker(key: str, saved: Speaker, label: str) -> Speaker:
+def speaker_picker(key: str, saved: Speaker, label: str, servers: bool = True) -> Speaker:
     """The controls, side by side.
 
     Args:
         key: beginning of the widgets' keys.
         saved: what they show at first.
         label: of the model's box.
+        servers: whether a model on another server may be chosen.
 
     Returns:
         What is chosen now.
     """
     model_place, adapter_place = st.columns(2)
     with model_place:
-        model = _model(key, saved, label)
+        model = _model(key, saved, label, servers)
     if model == _SERVER:
         return _server(key, saved, adapter_place)
     with adapter_place:
         return Speaker(model=model, adapter=_adapter(key, saved, model))
 
 
-def _model(key: str, saved: Speaker, label: str) -> str:
+def _model(key: str, saved: Speaker, label: str, servers: bool) -> str:
     listed = [source.name for source in list_models()]
     chosen = _SERVER if saved.server else saved.model or resolve(None).name
-    options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), _SERVER]
+    options = [*listed, *([] if chosen in (*listed, _SERVER) else [chosen]), *([_SERVER] if servers else [])]
     widget = f"{key}.model"
     st.session_state.setdefault(widget, chosen)
     return st.selectbox(
@@ -79,12 +82,49 @@ def _server(key: str, saved: Speaker, place) -> Speaker:
             t("Address of the server"),
             saved.server or settings().openai_base_url or "http://127.0.0.1:8000/v1",
             key=f"{key}.server",
-            help=t("Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama. The address ends in /v1."),
+            help=t(
+                "Any OpenAI-compatible server: another studio's `python -m engine serve`, vLLM, SGLang, llama.cpp, Ollama. "
+                "The address ends in /v1."
+            ),
         )
+        listed = _models_of(url)
+        if listed:
+            return _listed_model(key, saved, url, listed)
         name = st.text_input(
             t("Its name for the model"),
-            saved.model if saved.server else "",
+            (saved.server and saved.model) or "",
             key=f"{key}.server_model",
             help=t("Empty takes the first model that the server lists."),
         )
     return Speaker(model=name or None, server=url)
+
+
+def _listed_model(key: str, saved: Speaker, url: str, listed: list[ServerModel]) -> Speaker:
+    models = {model.name: model for model in listed}
+    widget = f"{key}.server_model.{url}"
+    before = (saved.adapter or saved.model) if saved.server == url else None
+    st.session_state.setdefault(widget, before or listed[0].name)
+    names = [*models, *([before] if before and before not in models else [])]
+    name: str = st.selectbox(
+        t("Its name for the model"),
+        names,
+        key=widget,
+        format_func=lambda name: (
+            t("{adapter} (made for {base})", adapter=name, base=base)
+            if name in models and (base := models[name].base)
+            else name
+        ),
+        accept_new_options=True,
+        help=t("What the server lists; adapters are models there."),
+    )
+    chosen = models.get(name, ServerModel(name))
+    return Speaker(model=chosen.base or name, adapter=name if chosen.base else None, server=url)
+
+
+@st.cache_data(ttl=30, show_spinner=False)
+def _models_of(url: str) -> list[ServerModel]:
+    """What a server lists; nothing where it does not answer, which is said when it is asked."""
+    try:
+        return OpenAIBackend(url).models()
+    except StudioError:
+        return []

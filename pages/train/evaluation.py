@@ -33,19 +33,20 @@ def evaluation_panel(run: Run) -> None:
 
 def _figures(result: dict) -> None:
     base, adapter = result["figures"]["base"], result["figures"]["adapter"]
-    names = [name for name in _titles() if name in base]
+    names = [name for name in titles() if name in base]
     st.table(
         {
-            t("Measure"): [_titles()[name] for name in names],
-            t("Base"): [_value(name, base[name], adapter[name]) for name in names],
-            literal(result["adapter"]): [_value(name, adapter[name], base[name]) for name in names],
+            t("Measure"): [titles()[name] for name in names],
+            t("Base"): [value(name, base[name], adapter[name]) for name in names],
+            literal(result["adapter"]): [value(name, adapter[name], base[name]) for name in names],
         },
         hide_index=True,
     )
     st.caption(_measured_on(result))
 
 
-def _titles() -> dict[str, str]:
+def titles() -> dict[str, str]:
+    """What each figure is called, in the order in which they are shown."""
     return {
         "loss": t("Loss (lower is better)"),
         "perplexity": t("Perplexity (lower is better)"),
@@ -57,7 +58,7 @@ def _titles() -> dict[str, str]:
     }
 
 
-def _value(name: str, value: float | None, other: float | None) -> str:
+def value(name: str, value: float | None, other: float | None) -> str:
     """A figure, in bold if it is the better one."""
     if value is None:
         return "–"

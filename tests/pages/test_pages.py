@@ -7,7 +7,7 @@ from engine.settings import ROOT
 
 PAGES = ["pages/home/dashboard.py", "pages/chat/chat.py", "pages/chat/knowledge.py", "pages/chat/feedback.py",
          "pages/data/datasets.py", "pages/data/labelling.py", "pages/train/lora.py", "pages/train/runs.py",
-         "pages/image/draw.py", "pages/image/lora.py"]  # fmt: skip
+         "pages/image/draw.py", "pages/image/lora.py", "pages/batch/batch.py"]  # fmt: skip
 
 
 def _open(page: str, language: str = "en", name: str | None = "Ann") -> AppTest:

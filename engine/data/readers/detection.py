@@ -42,7 +42,9 @@ class _Look:
     def rank(self) -> tuple:
         """The greater, the better."""
         objects = bool(self.good) and self.layout.container not in TABLES
-        return self.fits, objects, self.good / max(1, self.good + self.broken), self.good, len(self.columns)
+        share = self.good / max(1, self.good + self.broken)
+        # read with the wrong separator, a table has one column, no row with too few cells, and a row for each line of a cell
+        return self.fits, objects, objects or len(self.columns) > 1, share, len(self.columns), self.good
 
 
 def detect(path: Path, format: str = "auto", columns: dict[str, str] | None = None) -> Layout:
@@ -81,7 +83,11 @@ def detect_container(path: Path, container: str = "auto") -> Layout:
     _check(container, {})
     best = _best(path, container, {})
     if not best.good:
-        raise _unknown(path, best)
+        raise BadInput(
+            "“{file}” has no row that can be read: a CSV or TSV file needs a header and a row below it; otherwise it must be "
+            "JSON lines, a JSON array or Parquet.",
+            file=path.name,
+        )
     return best.layout
 
 
@@ -175,7 +181,7 @@ def _names(look: _Look) -> str:
 
 
 def _empty(path: Path) -> BadInput:
-    return BadInput("“{file}” is empty: there is nothing to import.", file=path.name)
+    return BadInput("“{file}” is empty: there is nothing in it to read.", file=path.name)
 
 
 def _damaged(path: Path) -> BadInput:

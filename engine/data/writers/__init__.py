@@ -7,10 +7,7 @@
 Writing streams, and the file appears whole or not at all.
 """
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ from engine.data.readers.format import WRITTEN, to_row
 from engine.data.records import Record
 from engine.data.writers import parquet, text
 from engine.errors import BadInput
+from engine.files import whole_file
 
 __all__ = ["write_file"]
 
@@ -53,7 +51,7 @@ def write_file(records: Iterable[Record], path: Path, format: str, progress: Pro
     if not path.parent.is_dir():
         raise BadInput("There is no folder “{folder}” to write to: make it first.", folder=path.parent)
     rows = _Rows(records, format, progress)
-    with _whole(path) as temporary:
+    with whole_file(path) as temporary:
         if container == "parquet":
             parquet.write(rows, temporary, format)
         else:
@@ -77,22 +75,6 @@ class _Rows:
             if number % _PROGRESS_EVERY == 0:
                 self._progress(number)
         self._progress(self.written)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when the block ends without an error."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _row(record: Record, format: str, number: int) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from engine.chat.openai import OpenAIBackend
-from engine.errors import BadInput, Failure
+from engine.chat.openai import OpenAIBackend, ServerModel
+from engine.errors import BadInput, Busy, Failure
 from engine.models.request import Sampling
 from engine.settings import settings
 from tests.openai_server import WORDS, openai_server
@@ -68,3 +68,25 @@ def test_no_server(server):
 def test_an_address_that_is_none():
     with pytest.raises(BadInput, match="http://"):
         OpenAIBackend("file:///etc/passwd").stream(QUESTION, Sampling())
+
+
+def test_stop_strings_and_what_openai_lacks_are_sent_where_they_change_something(server):
+    OpenAIBackend(server.url).stream(QUESTION, Sampling()).wait()
+    OpenAIBackend(server.url).stream(QUESTION, Sampling(stop=["\n"], top_k=5, repetition_penalty=1.2)).wait()
+    (_, plain), (_, full) = server.asked
+    assert not {"top_k", "repetition_penalty"} & set(plain) and plain["stop"] is None
+    assert (full["stop"], full["top_k"], full["repetition_penalty"]) == (["\n"], 5, 1.2)
+
+
+def test_a_crowded_server_is_busy(server):
+    with pytest.raises(Busy, match="is busy: ask again in a moment"):
+        OpenAIBackend(server.url, "crowded").stream(QUESTION, Sampling()).wait()
+
+
+def test_its_chat_models_and_the_adapters_on_them(server):
+    server.models = [{"id": "m"}, {"id": "red", "parent": "m", "kind": "chat"}, {"id": "e5", "kind": "embedding"}]
+    assert OpenAIBackend(server.url).models() == [ServerModel("m"), ServerModel("red", "m")]
+    with pytest.raises(Failure, match="No server answers"):
+        OpenAIBackend("http://127.0.0.1:9/v1").models()
+    with pytest.raises(BadInput, match="http://"):
+        OpenAIBackend("ftp://x").models()

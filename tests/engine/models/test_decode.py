@@ -5,9 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadInput
-from engine.models.decode import Decoding, TokenText
+from engine.models.decode import Decoding
+from engine.models.generation import Generation
 from engine.models.loader import load_model, load_tokenizer
 from engine.models.request import Sampling
+from engine.models.text import TokenText
 from tests.conftest import STARTER
 
 QUESTION = [{"role": "user", "content": "Name three colours of the rainbow."}]
@@ -21,7 +23,7 @@ def tokenizer():
 
 
 def _decode(model, tokenizer, messages, **sampling):
-    decoding = Decoding(model, tokenizer, messages, Sampling(**sampling))
+    decoding = Decoding(model, Generation(model, tokenizer, messages, Sampling(**sampling)))
     streamed = ""
     while decoding.finish_reason is None:
         streamed += decoding.step()
@@ -70,7 +72,7 @@ def test_finish_reasons_and_counts(tiny):
 def test_a_conversation_longer_than_the_model_reads_is_refused(tiny):
     model, tokenizer = load_model(tiny), load_tokenizer(tiny)
     with pytest.raises(BadInput, match="at most 512"):
-        Decoding(model, tokenizer, [{"role": "user", "content": "word " * 600}], Sampling())
+        Generation(model, tokenizer, [{"role": "user", "content": "word " * 600}], Sampling())
 
 
 def test_a_reply_ends_where_the_model_ends(tiny):

@@ -1,0 +1,300 @@
+"""One chat model and the thread that owns it: takes requests from a queue and decodes all of them together.
+
+Between two steps it lets go who has ended or was cancelled, and takes in who is next (`engine.models.schedule`). Everything
+that touches the model happens in its thread.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from engine.errors import Busy, Failure
+from engine.models import loader
+from engine.models.adapters import AdapterSlots, slot_of
+from engine.models.batch import Batch, LoneBatch, Pieces, RowBatch
+from engine.models.catalog import fingerprint, resolve
+from engine.models.generation import Generation
+from engine.models.probe import tokens_that_fit
+from engine.models.request import Reply
+from engine.models.schedule import Job, Schedule
+from engine.settings import settings
+
+ROWS = {"cpu": 32, "cuda": 128}
+"""Requests decoded at once where the settings do not say."""
+CHUNK = {"cpu": 256, "cuda": 2048}
+"""Prompt tokens read in one pass: what everybody else waits for."""
+
+
+class Owner(Protocol):
+    """A loaded model and its thread, as far as memory is concerned."""
+
+    name: str
+    bytes: int
+    last_used: float
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def busy(self) -> int: ...
+
+    def close(self) -> None: ...
+
+    def join(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What a page shows of a model in memory."""
+
+    name: str
+    bytes: int
+    devices: dict[str, int]
+    """How many of its layers (or whole parts) sit on each device, `disk` included."""
+    dtype: str
+    adapters: list[str]
+    busy: int
+    """Requests in progress or waiting."""
+
+
+@dataclass
+class Counters:
+    """What a model has done since the process began, and does now."""
+
+    requests: int = 0
+    """That have ended, however."""
+    prompt_tokens: int = 0
+    tokens: int = 0
+    """Of replies."""
+    running: int = 0
+    waiting: int = 0
+
+
+class ModelOwner:
+    """One model and the thread that owns it.
+
+    Args:
+        name: the model's.
+        estimate: bytes it will take, until it is loaded and they are known.
+        after: owners whose memory it needs; it waits for their end.
+        counters: where it counts.
+    """
+
+    def __init__(self, name: str, estimate: int, after: list[Owner], counters: Counters):
+        self.name = name
+        self.bytes = estimate
+        self.last_used = time.monotonic()
+        self.counters = counters
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._count = 0  # requests not ended yet
+        self._closed = False  # whether requests are refused; changes once, under the lock
+        self._lock = threading.Lock()
+        self._after = after
+        self._running: list[Job] = []
+        self._batches: dict[str | None, Batch] = {}  # by the slot that cannot be mixed with others; None for all else
+        self._description = LoadedModel(name, estimate, {}, "", [], 0)
+        self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still takes requests."""
+        return not self._closed
+
+    @property
+    def busy(self) -> int:
+        """Requests in progress or waiting."""
+        return self._count
+
+    def submit(self, job: Job) -> bool:
+        """Queue a request; False if the owner takes none any more.
+
+        Raises:
+            Busy: as many wait as may.
+        """
+        with self._lock:
+            if self._closed:
+                return False
+            waiting = self._count - self.counters.running
+            if waiting >= settings().waiting_requests:
+                raise Busy(
+                    "{waiting} requests wait for “{model}” already: try again in a moment, or raise STUDIO_WAITING_REQUESTS.",
+                    waiting=waiting,
+                    model=self.name,
+                )
+            self._count += 1
+            self._queue.put(job)
+            return True
+
+    def describe(self) -> LoadedModel:
+        """A snapshot for a page."""
+        return replace(self._description, bytes=self.bytes, busy=self._count)
+
+    def count(self) -> Counters:
+        """A snapshot of what it has done."""
+        running = self.counters.running
+        return replace(self.counters, waiting=max(0, self._count - running))
+
+    def close(self) -> None:
+        """Ask the thread to end after its current step."""
+        self._queue.put(None)
+
+    def join(self) -> None:
+        """Wait until it has ended and its memory is free."""
+        self._thread.join()
+
+    # everything below runs in the owner thread
+
+    def _run(self) -> None:
+        try:
+            self._load()
+        except Exception as error:
+            self._refuse_all(error)
+            return
+        end: Exception = Failure("The model was unloaded: ask again to load it anew.")
+        try:
+            while self._take_requests():
+                self._let_in()
+                for batch in list(self._batches.values()):
+                    self._advance(batch.step, batch.jobs)
+            for job in list(self._running):
+                self._end(job, reply=job.generation.reply())
+        except Exception as error:  # nobody may wait for an end that does not come
+            end = error
+            for job in self._running:
+                job.stream.finish(error=error)
+        self._refuse_all(end)
+        self._free()
+
+    def _load(self) -> None:
+        while self._after:
+            self._after.pop().join()
+        source = resolve(self.name)
+        self.tokenizer = loader.load_tokenizer(self.name)
+        self.model = loader.load_model(self.name)
+        self.bytes = self.model.get_memory_footprint()
+        self.slots = AdapterSlots(self.model, source.name, fingerprint(source))
+        self._kind = loader.device_of(self.model).type
+        self._tokens = tokens_that_fit(self.model)
+        self._schedule = Schedule(settings().batch_rows or ROWS.get(self._kind, ROWS["cpu"]), self._tokens)
+        self._describe_now()
+
+    def _take_requests(self) -> bool:
+        """Read what has been asked; sleep while there is nothing to do. False once the owner is closed."""
+        while not (self._running or self._schedule.waiting) or not self._queue.empty():
+            job = self._queue.get()
+            if job is None:
+                return False
+            try:
+                job.slot = slot_of(job.adapter)
+                job.generation = Generation(self.model, self.tokenizer, job.messages, job.sampling)
+                self._refuse_too_long(job)
+                self._schedule.add(job)
+            except Exception as error:
+                self._end(job, error=error)
+        for job in [*self._schedule.take_cancelled(), *(job for job in self._running if job.stream.cancelled)]:
+            self._end(job, reply=job.generation.reply())
+        return True
+
+    def _refuse_too_long(self, job: Job) -> None:
+        if self._tokens is not None and job.most_tokens > self._tokens:
+            raise Failure(
+                "Prompt and reply may come to {needed} tokens, and there is memory for {most}: shorten the prompt, or ask for a shorter reply.",
+                needed=job.most_tokens,
+                most=self._tokens,
+            )
+
+    def _let_in(self) -> None:
+        """Take in who is next. No more prompts at a time than others may wait for."""
+        chunk = CHUNK.get(self._kind, CHUNK["cpu"])
+        new: dict[str | None, list[Job]] = {}
+        read = 0
+        while read < (chunk if any(job.priority == "interactive" for job in self._running) else 4 * chunk):
+            job = self._schedule.next(self._running, lambda job: self.slots.has_room(job.slot))
+            if job is None:
+                break
+            try:
+                self.slots.hold(job.adapter, job.slot)
+            except Exception as error:
+                self._end(job, error=error)
+                continue
+            job.generation.started = time.perf_counter()
+            self._running.append(job)
+            new.setdefault(None if self.slots.can_mix(job.slot) else job.slot, []).append(job)
+            read += job.generation.prompt_tokens
+        self.counters.running = len(self._running)
+        for key, jobs in new.items():
+            batch = self._batches.get(key) or self._new_batch(key)
+            self._batches[key] = batch
+            self._advance(partial(batch.read, jobs), jobs)
+
+    def _new_batch(self, key: str | None) -> Batch:
+        if self._tokens is None:
+            return LoneBatch(self.model, self.slots.use)
+        mix = self.slots.mix if key is None else lambda rows: self.slots.use(key)
+        return RowBatch(self.model, mix, CHUNK.get(self._kind, CHUNK["cpu"]))
+
+    def _advance(self, compute: Callable[[], Pieces], jobs: list[Job]) -> None:
+        """Hand out what a batch computes for these jobs; if it fails, they have failed."""
+        try:
+            pieces = compute()
+        except Exception as error:
+            for job in jobs:
+                self._end(job, error=error)
+            return
+        for job, piece in pieces:
+            job.stream.put(piece)
+            if job.generation.finish_reason:
+                self._end(job, reply=job.generation.reply())
+
+    def _end(self, job: Job, reply: Reply | None = None, error: Exception | None = None) -> None:
+        if job in self._running:
+            self._running.remove(job)
+            for key, batch in list(self._batches.items()):
+                batch.drop(job)
+                if not batch.jobs:
+                    del self._batches[key]
+            self.slots.release(job.slot)
+        self.last_used = time.monotonic()
+        with self._lock:
+            self._count -= 1
+            self.counters.running = len(self._running)
+            self.counters.requests += 1
+        if reply:
+            self.counters.prompt_tokens += reply.prompt_tokens
+            self.counters.tokens += reply.tokens
+        self._describe_now()
+        job.stream.finish(reply, error)
+
+    def _describe_now(self) -> None:
+        places: dict[str, int] = {}
+        for place in getattr(self.model, "hf_device_map", {"": self.model.device}).values():
+            label = f"cuda:{place}" if isinstance(place, int) else str(place)
+            places[label] = places.get(label, 0) + 1
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        self._description = LoadedModel(self.name, self.bytes, places, dtype, self.slots.loaded, 0)
+
+    def _refuse_all(self, error: Exception) -> None:
+        with self._lock:
+            self._closed = True
+        waiting = self._schedule.take_all() if hasattr(self, "_schedule") else []
+        while not self._queue.empty():
+            if job := self._queue.get():
+                waiting.append(job)
+        for job in waiting:
+            job.stream.finish(error=error)
+
+    def _free(self) -> None:
+        import gc
+
+        import torch
+
+        self._batches.clear()
+        del self.model, self.slots
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

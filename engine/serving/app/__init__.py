@@ -1,0 +1,1 @@
+"""The HTTP side: FastAPI, uvicorn and Prometheus, which nothing outside this folder imports before it serves."""
