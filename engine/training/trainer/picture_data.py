@@ -72,7 +72,7 @@ class PictureData:
         self._times = pipe.scheduler.config.num_train_timesteps
         prompts = [prompt_of(each.caption, spec.instance_prompt, spec.trigger_words or "") for each in pictures]
         numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys([*prompts, spec.class_prompt or ""]))}
-        self._words = _encoded_words(pipe, list(numbers), spec.train_text_encoder)
+        self._words = _encoded_words(pipe, list(numbers), bool(spec.train_text_encoder))
         sizes = buckets(spec.resolution, divisor) if spec.buckets else [(spec.resolution, spec.resolution)]
         opened = [
             (each.open(), each.open_mask(), numbers[prompt]) for each, prompt in zip(pictures, prompts, strict=True)

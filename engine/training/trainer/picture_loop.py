@@ -32,7 +32,7 @@ def make_accelerator(spec: DreamboothSpec) -> Accelerator:
     gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
     half = precision(spec)
     # SDXL leaves out the last layer of its first text encoder
-    unused = DistributedDataParallelKwargs(find_unused_parameters=spec.train_text_encoder)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=bool(spec.train_text_encoder))
     return Accelerator(cpu=not gpu, mixed_precision="no" if half == "float32" else half, kwargs_handlers=[unused])
 
 
