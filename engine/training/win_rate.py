@@ -1,6 +1,6 @@
 """The proof of a training: the old and the new model answer prompts kept aside, a reward judges, and wins are counted.
 
-One base is in memory; old and new are its adapters, or none. It also counts how often each model holds the chosen reply of a
+Both answer all prompts in one batch (`engine.models.host`). It also counts how often each model holds the chosen reply of a
 pair kept aside for likelier than the rejected one. It changes nothing but the new adapter's card.
 """
 
@@ -8,7 +8,8 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,10 +21,9 @@ from engine.errors import BadInput
 from engine.files import write_jsonl
 from engine.models.adapters import AdapterSlots
 from engine.models.catalog import fingerprint, resolve
-from engine.models.decode import Decoding
-from engine.models.generation import Generation
+from engine.models.host import host
 from engine.models.loader import device_of, load_model, load_tokenizer
-from engine.models.request import Sampling
+from engine.models.request import ReplyStream, Sampling
 from engine.runs import Run
 from engine.runs.answers import answers_file
 from engine.statistics import length_controlled, win_rate
@@ -36,6 +36,8 @@ TIE = 1e-6
 """Rewards that differ by no more are a tie."""
 
 Prompt = list[dict[str, str]]
+_AT_ONCE = 64
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,6 @@ class _Models:
     tokenizer: Any
     slots: AdapterSlots
     sides: dict[str, Adapter | None]
-
-    def answer(self, side: str, prompt: Prompt, spec: WinRateSpec, look: Callable[[], None]) -> str:
-        """One reply; the same seed for both sides."""
-        self.slots.activate(self.sides[side])
-        sampling = Sampling(max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, seed=spec.seed)
-        decoding = Decoding(self.model, Generation(self.model, self.tokenizer, prompt, sampling))
-        while decoding.finish_reason is None:
-            look()
-            decoding.step()
-        return decoding.reply().text.strip()
 
     def log_probability(self, side: str, prompt: Prompt, reply: list[dict[str, str]]) -> float:
         """Mean log-probability of a reply's tokens."""
@@ -89,13 +81,14 @@ def compare(spec: WinRateSpec, run: Run) -> None:
     rows = _rows(spec, adapter)
     prompts = _prompts(rows, spec)
     pairs = [row for row in rows if "chosen" in row][: spec.prompts]
-    models = _load(adapter, before)
     run.update(step=0, max_steps=len(prompts) + len(pairs), steps_at_start=0, unit="rows", started=time.time())
 
     answers = []
-    for done, prompt in enumerate(prompts, 1):
-        answers.append({"prompt": prompt, **{side: models.answer(side, prompt, spec, look) for side in models.sides}})
+    for done, answer in enumerate(_answers(prompts, adapter, before, spec, look), 1):
+        answers.append(answer)
         run.update(step=done)
+    host().unload()
+    models = _load(adapter, before)
     prefers: dict[str, list[bool]] = {side: [] for side in models.sides}
     for done, row in enumerate(pairs, len(prompts) + 1):
         look()
@@ -118,6 +111,30 @@ def compare(spec: WinRateSpec, run: Run) -> None:
 def worst_first(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers of a comparison, those that lost most first."""
     return sorted(answers, key=_gain)
+
+
+def _answers(
+    prompts: list[Prompt], adapter: Adapter, before: str | None, spec: WinRateSpec, look: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
+    """Each prompt with a reply of both sides, at the same seed; some dozens of prompts are on their way at once."""
+    sampling = Sampling(max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, seed=spec.seed)
+    sides = {"before": before, "after": adapter.name}
+    asked: deque[dict[str, ReplyStream]] = deque()
+    for done, prompt in enumerate(prompts):
+        for later in prompts[done + len(asked) : done + _AT_ONCE]:
+            streams = {
+                side: host().generate(later, sampling, adapter.card.base_model, name, priority="batch")
+                for side, name in sides.items()
+            }
+            asked.append(streams)
+        yield {"prompt": prompt, **{side: _wait(stream, look) for side, stream in asked.popleft().items()}}
+
+
+def _wait(stream: ReplyStream, look: Callable[[], None]) -> str:
+    while True:
+        look()
+        with contextlib.suppress(TimeoutError):
+            return stream.wait(_LOOK_SECONDS).text.strip()
 
 
 def _load(adapter: Adapter, before: str | None) -> _Models:
