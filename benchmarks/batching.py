@@ -159,10 +159,16 @@ class Contenders:
     def _continuous(self) -> None:
         import copy
 
+        from transformers import ContinuousBatchingConfig
+
+        # by default it makes room for most of the memory, and then computes masks over all of that
+        room = ContinuousBatchingConfig(page_size=32, num_blocks=384, max_batch_tokens=256, max_requests_per_batch=32)
         config = copy.deepcopy(self.paged.generation_config)
         config.do_sample = False
         answers: dict[str, list[int]] = {}
-        with self.paged.continuous_batching_context_manager(generation_config=config, block=True, timeout=5) as manager:
+        with self.paged.continuous_batching_context_manager(
+            generation_config=config, continuous_batching_config=room, block=True, timeout=5, warmup=False
+        ) as manager:
             names = [
                 manager.add_request(
                     self._prompt(messages), max_new_tokens=cap, eos_token_id=self.tokenizer.eos_token_id
