@@ -28,6 +28,8 @@ prove: setup .venv/ready-dev
 
 benchmarks: setup .venv/ready-dev
 	$(BIN)/python -m benchmarks.streaming
+	$(BIN)/python -m benchmarks.batching
+	$(BIN)/python -m benchmarks.concurrent_chat
 	$(BIN)/python -m benchmarks.first_paint
 	$(BIN)/python -m benchmarks.preparation --million
 	$(BIN)/python -m benchmarks.near_duplicates
