@@ -86,6 +86,11 @@ def local_folder(source: ModelSource, weights: bool = True) -> Path:
     return folder
 
 
+def weights_are_here(source: ModelSource) -> bool:
+    """Whether `local_folder` would neither make nor download anything; a hub model counts as not here."""
+    return source.folder is not None and any(source.folder.glob("*.safetensors"))
+
+
 def fingerprint(source: ModelSource) -> str:
     """Sixteen hex digits that stay the same wherever the model lies: names, shapes and first megabyte of its weights."""
     digest = hashlib.sha256()
