@@ -3,11 +3,15 @@
 Never imports torch: a page that shows memory must not load a deep-learning library, nor take a CUDA context.
 """
 
+import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+
+# CUDA would number GPUs by their speed; NVML, and so we, by their place on the PCI bus
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,21 @@ class Device:
 def devices() -> list[Device]:
     """GPUs first, the CPU last. GPU order is NVML's, which is PCI bus order."""
     return [*_nvidia(), *_apple(), _cpu()]
+
+
+def visible_gpus() -> list[Device]:
+    """The NVIDIA GPUs that this process may use (`CUDA_VISIBLE_DEVICES`), numbered as torch numbers them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = _nvidia()
+    if chosen is None or not gpus:
+        return gpus
+    numbers: list[int] = []
+    for word in chosen.split(","):
+        number = _number(word.strip())
+        if number not in range(len(gpus)):
+            break  # CUDA itself ignores all after the first that is not there
+        numbers.append(number)
+    return [replace(gpus[number], name=f"cuda:{place}") for place, number in enumerate(numbers)]
 
 
 def has_cuda() -> bool:
@@ -62,6 +81,23 @@ def _nvidia() -> list[Device]:
         return []
     try:
         return [_nvidia_device(pynvml, index) for index in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _number(word: str) -> int:
+    """The number of the GPU that a word of `CUDA_VISIBLE_DEVICES` names, by number or UUID; -1 for none."""
+    import pynvml
+
+    if word.isdigit():
+        return int(word)
+    if not word.startswith("GPU-"):
+        return -1
+    pynvml.nvmlInit()
+    try:
+        return int(pynvml.nvmlDeviceGetIndex(pynvml.nvmlDeviceGetHandleByUUID(word)))
+    except pynvml.NVMLError:
+        return -1
     finally:
         pynvml.nvmlShutdown()
 

@@ -5,7 +5,7 @@ Settings say where things are written and how the machine may be used; what a pe
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         {},
         description='Most memory the model may take on each device, such as `{"0": "10GiB", "cpu": "30GiB"}` (JSON).',
     )
+    copies: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto",
+        description="Whole copies of a chat model that share its requests: `auto` makes one on each GPU that has room for it, "
+        "or a number. `STUDIO_DEVICE_MAP` and `STUDIO_MAX_MEMORY` come first: where they say where layers go, there is one.",
+    )
     disk_offload: bool = Field(
         False,
         description="Let layers that fit nowhere else be read from disk for every token: it works, and is very slow.",
@@ -71,7 +76,9 @@ class Settings(BaseSettings):
         description="Replies that a chat model writes at once; by default 32 on a CPU and 128 on a GPU. Fewer come faster each, more are faster together.",
     )
     waiting_requests: int = Field(
-        1000, ge=1, description="Requests that may wait for one chat model; more are refused until some have begun."
+        1000,
+        ge=1,
+        description="Requests that may wait for each copy of a chat model; more are refused until some have begun.",
     )
     openai_base_url: str | None = Field(
         None,

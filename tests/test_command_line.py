@@ -35,11 +35,14 @@ def test_doctor(studio, starter):
     assert document["starters"]["chat"] is document["starters"]["embedding"] is True
     assert document["devices"][-1]["name"] == "cpu"
     assert all(document["writable"].values())
+    placed = document["chat_placement"]
+    assert placed["model"] == "starter" and placed["how"] and placed["places"] and placed["reason"]
 
 
 def test_doctor_before_the_starter_is_there(studio):
     _, document, _ = studio("doctor", "--json")
     assert document["starters"]["chat"] is False
+    assert document["chat_placement"]["how"] is None
 
 
 def test_data_shapes(studio, starter, sample_dataset):

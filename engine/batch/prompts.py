@@ -17,6 +17,7 @@ from engine.batch.spec import BatchSpec
 from engine.batch.tables import Row, refuse_ending
 from engine.batch.template import Template, refuse_no_column
 from engine.data.records import Message, check_prompt, plain_reason
+from engine.devices import devices
 from engine.errors import BadInput
 from engine.files import refuse_file
 from engine.models.adapters import refuse_other_base
@@ -95,7 +96,7 @@ def preview(file: Path, spec: BatchSpec, rows: int = 3) -> list[Previewed]:
 
 
 def check(spec: BatchSpec) -> None:
-    """Refuse now what would fail later: file, template, columns, model, adapters, schema, judge, place of the final file.
+    """Refuse now what would fail later: file, template, columns, model, adapters, schema, judge, GPUs, place of the final file.
 
     Raises:
         BadInput: with what to do.
@@ -112,6 +113,9 @@ def check(spec: BatchSpec) -> None:
         judge = read_adapter(spec.judge, kind="reward")
         base = resolve(judge.card.base_model)
         refuse_other_base(judge, base.name, fingerprint(base))
+    count = sum(device.name != "cpu" for device in devices())
+    if missing := [str(number) for number in spec.gpus if number not in range(count)]:
+        raise BadInput("There is no GPU {numbers}: this machine has {count}.", numbers=", ".join(missing), count=count)
     if spec.out:
         refuse_ending(spec.out)
         refuse_file(spec.out)

@@ -11,7 +11,7 @@ BASE = "base"
 """In the place of an adapter to compare with: the model without one."""
 
 AUTO_ROWS = 64
-"""Rows in flight where the spec leaves it open: enough that the scheduler always has some to choose from."""
+"""Rows in flight for each GPU where the spec leaves it open: enough that the scheduler always has some to choose from."""
 
 
 class BatchOptions(BaseModel):
@@ -56,6 +56,10 @@ class BatchOptions(BaseModel):
         pattern=r"^(auto|[1-9]\d{0,3})$",
         coerce_numbers_to_str=True,
         description="Rows in flight at most, a number or auto: more keep the model busier and take more memory.",
+    )
+    gpus: list[int] = Field(
+        default=[],
+        description="GPUs by number, such as 0 1: a copy of the model on each shares the rows. By default one that is free.",
     )
     json_mode: bool = Field(
         default=False, description="A reply must be JSON, and only that is kept; otherwise it is asked for again."
@@ -112,7 +116,7 @@ class BatchSpec(BatchOptions):
     @property
     def width(self) -> int:
         """Rows in flight at most."""
-        return AUTO_ROWS if self.batch_size == "auto" else int(self.batch_size)
+        return AUTO_ROWS * max(1, len(self.gpus)) if self.batch_size == "auto" else int(self.batch_size)
 
     @property
     def wants_json(self) -> bool:

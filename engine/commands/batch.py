@@ -61,6 +61,7 @@ def batch(arguments: argparse.Namespace) -> Any:
             queue.start(run, attached)
     else:
         run = start_batch(spec, attached)
+    _tell_placement(run, spec.model)
     if arguments.background:
         return announce(run, wait=False)
     try:
@@ -125,6 +126,22 @@ def _preview(spec) -> list[dict[str, Any]]:
         for turn in row["messages"]:
             say(f"[{turn['role']}] {turn['content']}")
     return shown
+
+
+def _tell_placement(run, model: str | None) -> None:
+    """Where the model goes, unless the run waits for its devices."""
+    from engine.errors import BadInput
+    from engine.models.placement import plan_for
+
+    if run.waiting_place() is not None:
+        return
+    gpus = [int(name.removeprefix("cuda:")) for name in run.status().devices if name.startswith("cuda:")]
+    try:
+        plan = plan_for(model, gpus)
+    except BadInput:
+        return  # the run fails with it, and says so
+    if plan:
+        say(str(plan))
 
 
 def _tell(run) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
             "embedding": all(known.package is None or find_spec(known.package) for known in EMBEDDINGS.values()),
             "image": (STARTER_FOLDER / INDEX).is_file(),
         },
+        "chat_placement": _chat_placement(),
         "writable": {str(folder): os.access(folder, os.W_OK) for folder in folders},
     }
     say("Versions:  " + ", ".join(f"{name} {version}" for name, version in versions.items()))
@@ -59,6 +60,7 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
         say(
             f"Device:    {device.name}, {device.label}, {device.free / 2**30:.1f} of {device.total / 2**30:.1f} GiB free"
         )
+    say(f"Chat:      {result['chat_placement']['model']}: {result['chat_placement']['reason']}")
     for name, found in result["starters"].items():
         state = (
             "ready" if found else "missing: " + ("fetch the project again" if name == "image" else "run `make setup`")
@@ -67,6 +69,22 @@ def doctor(arguments: argparse.Namespace) -> dict[str, Any]:
     for folder, writable in result["writable"].items():
         say(f"Folder:    {folder}" + ("" if writable else " CANNOT BE WRITTEN"))
     return result
+
+
+def _chat_placement() -> dict[str, Any]:
+    """How the default chat model would be put on the machine now."""
+    from engine.errors import StudioError
+    from engine.models.placement import NOT_HERE, plan_for
+    from engine.settings import settings
+
+    model = settings().default_model
+    try:
+        plan = plan_for(model)
+    except StudioError as error:
+        return {"model": model, "how": None, "places": [], "reason": str(error)}
+    if plan is None:
+        return {"model": model, "how": None, "places": [], "reason": NOT_HERE}
+    return {"model": model, "how": plan.how, "places": plan.places, "reason": str(plan)}
 
 
 def starters(arguments: argparse.Namespace) -> dict[str, Any]:

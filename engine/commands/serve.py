@@ -30,10 +30,17 @@ def serve(arguments: argparse.Namespace) -> dict[str, Any]:
         address = f"http://{host}:{door.getsockname()[1]}/v1"
         say(f"Loading {model} …")
         _warm_up(model)
+        say(_placement(model))
         say(f"“{model}” and its adapters answer at {address} ({len(keys)} keys). Ctrl+C ends it.")
         Server(options, keys).run([door])
     say("Ended.")
     return {"address": address, "model": model, "keys": len(keys)}
+
+
+def _placement(model: str) -> str:
+    from engine.models.host import host
+
+    return next((str(loaded.plan) for loaded in host().loaded() if loaded.name == model), "")
 
 
 def _warm_up(model: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.adapters.store import WEIGHTS, Adapter
 from engine.errors import BadInput
+from engine.models.loader import PATCHED
 from engine.models.lora_rows import LoraRows, is_plain_lora
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ class AdapterSlots:
         config.inference_mode = True
         weights = load_file(adapter.path / WEIGHTS)
         # not PeftModel.from_pretrained: on an offloaded base it would undo the dispatch and make another
-        if self._peft is None:
-            self._peft = PeftModel(self._model, config, adapter_name=slot, low_cpu_mem_usage=True)
-        else:
-            self._peft.add_adapter(slot, config, low_cpu_mem_usage=True)
+        with PATCHED:
+            if self._peft is None:
+                self._peft = PeftModel(self._model, config, adapter_name=slot, low_cpu_mem_usage=True)
+            else:
+                self._peft.add_adapter(slot, config, low_cpu_mem_usage=True)
         set_peft_model_state_dict(self._peft, weights, adapter_name=slot, low_cpu_mem_usage=True)
         _place_beside_offloaded(self._peft, weights, slot)
         self._peft.eval()

@@ -84,6 +84,11 @@ def local_folder(source: ModelSource, weights: bool = True) -> Path:
     return folder
 
 
+def weights_are_here(source: ModelSource) -> bool:
+    """Whether `local_folder` would neither make nor download anything; a hub model counts as not here."""
+    return source.folder is not None and any(source.folder.glob("*.safetensors"))
+
+
 def fingerprint(source: ModelSource) -> str:
     """Of its weights: the same wherever the model lies."""
     return hub.fingerprint(sorted(local_folder(source).glob("*.safetensors")))

@@ -1,22 +1,24 @@
-"""The one host of a process: keeps the models its memory budget allows, each owned by one thread and fed by a queue.
+"""The one host of a process: keeps the models its memory budget allows, each copy owned by one thread and fed by a queue.
 
 Everything that serves (chat, batch, evaluation) asks here and nobody else loads a model for it. What the thread does with
-its requests is in `engine.models.owner`.
+its requests is in `engine.models.owner`, which copy gets one in `engine.models.copies`.
 """
 
 import atexit
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
 from engine.adapters.store import read_adapter
-from engine.devices import devices
+from engine.devices import devices, visible_gpus
 from engine.errors import Failure
-from engine.models import loader
+from engine.models import placement
 from engine.models.adapters import refuse_other_base
 from engine.models.catalog import fingerprint, resolve
-from engine.models.owner import Counters, LoadedModel, ModelOwner, Owner
+from engine.models.copies import Copies
+from engine.models.owner import Counters, LoadedModel, Owner
 from engine.models.request import Messages, Priority, ReplyStream, Sampling
 from engine.models.schedule import Job
 from engine.settings import settings
@@ -33,7 +35,7 @@ class Host:
 
     def __init__(self, budget: int):
         self._budget = budget
-        self._owners: dict[str, ModelOwner] = {}
+        self._owners: dict[str, Copies] = {}
         self._guests: list[Owner] = []
         self._counters: dict[str, Counters] = {}  # of every model that was ever loaded
         self._lock = threading.Lock()
@@ -80,8 +82,12 @@ class Host:
     def counters(self) -> dict[str, Counters]:
         """What each model has done since the process began, and what it does now, by name."""
         with self._lock:
-            running = {name: owner.count() for name, owner in self._owners.items()}
-            return {name: running.get(name, counted) for name, counted in self._counters.items()}
+            now = {name: owner.count() for name, owner in self._owners.items()}
+            return {
+                name: replace(counted, running=running, waiting=waiting)
+                for name, counted in self._counters.items()
+                for running, waiting in [now.get(name, (0, 0))]
+            }
 
     def unload(self, model: str | None = None) -> None:
         """Give the memory of one model, or of all, back; requests in progress end as cancelled."""
@@ -111,10 +117,12 @@ class Host:
             self._guests.append(guest)
             return guest
 
-    def _load(self, name: str) -> "ModelOwner":
-        needed = loader.bytes_needed(resolve(name), loader.Placement.from_settings())
-        counters = self._counters.setdefault(name, Counters())
-        return ModelOwner(name, needed, self._make_room(name, needed), counters)
+    def _load(self, name: str) -> Copies:
+        needed = placement.size_of(resolve(name))
+        afforded = (self._budget - self._used()) // max(1, needed)  # more copies push no other model out
+        plan = placement.plan(name, needed, placement.usable_gpus(), afforded)
+        making_room = self._make_room(name, needed * len(plan.places))
+        return Copies(name, needed, plan, making_room, self._counters.setdefault(name, Counters()))
 
     def _make_room(self, name: str, needed: int) -> list[Owner]:
         """Close idle models, the longest unused first, until so much is free; returns those that are on their way out."""
@@ -149,8 +157,8 @@ def host() -> Host:
     if (configured := settings().host_memory_gib) is not None:
         budget = configured * 2**30
     else:
-        gpus = [device.free for device in devices() if device.name != "cpu"]
-        budget = 0.8 * (sum(gpus) or devices()[-1].free)
+        gpus = [*visible_gpus(), *(device for device in devices() if device.name == "mps")]
+        budget = 0.8 * (sum(gpu.free for gpu in gpus) or devices()[-1].free)
     host_ = Host(int(budget))
     atexit.register(host_.unload)  # a thread still computing while the interpreter ends would abort it
     return host_

@@ -5,6 +5,7 @@ Only safetensors weights; a model's own code runs only if `STUDIO_TRUSTED_MODELS
 """
 
 import math
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from engine.settings import settings
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PATCHED = threading.Lock()
+"""Held while transformers or PEFT make modules: they put functions of torch out of place meanwhile, for all threads, and two
+at a time would leave them so."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +100,18 @@ def load_model(
     placement = placement or Placement.from_settings()
     kind = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     try:
-        model = kind.from_pretrained(
-            local_folder(source),
-            use_safetensors=True,
-            trust_remote_code=_trusted(source),
-            dtype=torch_dtype(placement.dtype),
-            quantization_config=_quantization(placement.quantization),
-            attn_implementation=None if attention == "auto" else attention,
-            **({"num_labels": 1} if scores else {}),
-            **_device_arguments(placement),
-        )
+        folder = local_folder(source)
+        with PATCHED:
+            model = kind.from_pretrained(
+                folder,
+                use_safetensors=True,
+                trust_remote_code=_trusted(source),
+                dtype=torch_dtype(placement.dtype),
+                quantization_config=_quantization(placement.quantization),
+                attn_implementation=None if attention == "auto" else attention,
+                **({"num_labels": 1} if scores else {}),
+                **_device_arguments(placement),
+            )
     except ValueError as error:
         if "trust_remote_code" not in str(error):
             raise
@@ -139,8 +146,7 @@ def bytes_needed(source: ModelSource, placement: Placement) -> int:
     except (ValueError, KeyError) as error:
         raise BadInput("The files of the model “{name}” are damaged: fetch them again.", name=source.name) from error
     # quantised layers also keep scales, and embeddings stay unquantised
-    each = {"4bit": 0.7, "8bit": 1.2}.get(placement.quantization) or torch_dtype(placement.dtype).itemsize
-    return int(weights * each)
+    return int(weights * ({"4bit": 0.7, "8bit": 1.2}.get(placement.quantization) or _bytes_each(placement.dtype)))
 
 
 def device_of(model: "PreTrainedModel") -> "torch.device":
@@ -150,6 +156,14 @@ def device_of(model: "PreTrainedModel") -> "torch.device":
     places = [place for place in getattr(model, "hf_device_map", {}).values() if place != "disk"]
     device = torch.device(places[0]) if places else model.device
     return torch.device("cpu") if device.type == "meta" else device
+
+
+def _bytes_each(dtype: str) -> int:
+    """Bytes of one weight; where possible without torch, as importing it takes seconds."""
+    sizes = {"float32": 4, "bfloat16": 2, "float16": 2}
+    if dtype == "auto" and devices()[0].name == "cpu":
+        return sizes["float32"]
+    return sizes.get(dtype) or torch_dtype(dtype).itemsize
 
 
 def _trusted(source: ModelSource) -> bool:
@@ -195,9 +209,21 @@ def _quantization(kind: str) -> Any:
 
 
 def _refuse_silent_offload(model: Any, source: ModelSource, placement: Placement) -> None:
-    if "disk" in getattr(model, "hf_device_map", {}).values() and not placement.disk_offload:
+    if (read := _bytes_on_disk(model)) and not placement.disk_offload:
         raise BadInput(
-            "“{name}” does not fit in memory; some layers would be read from disk for every token, which is very slow: "
-            "choose a smaller model or quantisation, raise STUDIO_MAX_MEMORY, or allow it with STUDIO_DISK_OFFLOAD=true.",
+            "“{name}” does not fit in memory: {read:.3g} GiB of it would be read from disk for every token, which is very slow. "
+            "Choose a smaller model or quantisation, raise STUDIO_MAX_MEMORY, or allow it with STUDIO_DISK_OFFLOAD=true.",
             name=source.name,
+            read=read / 2**30,
         )
+
+
+def _bytes_on_disk(model: Any) -> int:
+    """Bytes of the layers whose place in the device map is the disk: each pass reads all of them."""
+    places = getattr(model, "hf_device_map", {})
+    modules = [name for name, place in places.items() if place == "disk"]
+    return sum(
+        parameter.numel() * parameter.element_size()
+        for name, parameter in model.named_parameters()
+        if any(f"{name}.".startswith(f"{module}.") for module in modules)
+    )

@@ -4,13 +4,14 @@ Between two steps it lets go who has ended or was cancelled, and takes in who is
 that touches the model happens in its thread.
 """
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import Busy, Failure
 from engine.models import loader
@@ -23,18 +24,28 @@ from engine.models.request import Reply
 from engine.models.schedule import Job, Schedule
 from engine.settings import settings
 
+if TYPE_CHECKING:
+    from engine.models.placement import Plan
+
 ROWS = {"cpu": 32, "cuda": 128}
 """Requests decoded at once where the settings do not say."""
 CHUNK = {"cpu": 256, "cuda": 2048}
 """Prompt tokens read in one pass: what everybody else waits for."""
 
+_log = logging.getLogger(__name__)
+
 
 class Owner(Protocol):
     """A loaded model and its thread, as far as memory is concerned."""
 
-    name: str
-    bytes: int
-    last_used: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def last_used(self) -> float: ...
 
     @property
     def alive(self) -> bool: ...
@@ -59,6 +70,12 @@ class LoadedModel:
     adapters: list[str]
     busy: int
     """Requests in progress or waiting."""
+    trouble: str = ""
+    """Why it answers nobody."""
+    copies: "list[LoadedModel]" = field(default_factory=list)
+    """Of a chat model: each of them."""
+    plan: "Plan | None" = None
+    """Of a chat model: where its copies go, and why."""
 
 
 @dataclass
@@ -72,23 +89,49 @@ class Counters:
     """Of replies."""
     running: int = 0
     waiting: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, reply: Reply | None) -> None:
+        """A request has ended, with a reply or without; copies of a model count together."""
+        with self._lock:
+            self.requests += 1
+            if reply:
+                self.prompt_tokens += reply.prompt_tokens
+                self.tokens += reply.tokens
 
 
 class ModelOwner:
-    """One model and the thread that owns it.
+    """One copy of a model and the thread that owns it, which begins with `start`.
 
     Args:
         name: the model's.
         estimate: bytes it will take, until it is loaded and they are known.
         after: owners whose memory it needs; it waits for their end.
         counters: where it counts.
+        place: its device map.
+        neighbours: copies in the same place, itself included; they share the memory for keys and values.
+        hand_over: takes a request that waits here when the copy has failed; False if nobody does.
     """
 
-    def __init__(self, name: str, estimate: int, after: list[Owner], counters: Counters):
+    def __init__(
+        self,
+        name: str,
+        estimate: int,
+        after: list[Owner],
+        counters: Counters,
+        place: str,
+        neighbours: int,
+        hand_over: Callable[[Job], bool],
+    ):
         self.name = name
         self.bytes = estimate
         self.last_used = time.monotonic()
-        self.counters = counters
+        self.running = 0
+        """Requests in progress."""
+        self._counters = counters
+        self._place = place
+        self._neighbours = neighbours
+        self._hand_over = hand_over
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._count = 0  # requests not ended yet
         self._closed = False  # whether requests are refused; changes once, under the lock
@@ -98,12 +141,20 @@ class ModelOwner:
         self._batches: dict[str | None, Batch] = {}  # by the slot that cannot be mixed with others; None for all else
         self._description = LoadedModel(name, estimate, {}, "", [], 0)
         self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to load."""
         self._thread.start()
 
     @property
     def alive(self) -> bool:
         """Whether it still takes requests."""
         return not self._closed
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is loaded."""
+        return bool(self._description.dtype)
 
     @property
     def busy(self) -> int:
@@ -119,7 +170,7 @@ class ModelOwner:
         with self._lock:
             if self._closed:
                 return False
-            waiting = self._count - self.counters.running
+            waiting = self._count - self.running
             if waiting >= settings().waiting_requests:
                 raise Busy(
                     "{waiting} requests wait for “{model}” already: try again in a moment, or raise STUDIO_WAITING_REQUESTS.",
@@ -133,11 +184,6 @@ class ModelOwner:
     def describe(self) -> LoadedModel:
         """A snapshot for a page."""
         return replace(self._description, bytes=self.bytes, busy=self._count)
-
-    def count(self) -> Counters:
-        """A snapshot of what it has done."""
-        running = self.counters.running
-        return replace(self.counters, waiting=max(0, self._count - running))
 
     def close(self) -> None:
         """Ask the thread to end after its current step."""
@@ -153,9 +199,10 @@ class ModelOwner:
         try:
             self._load()
         except Exception as error:
-            self._refuse_all(error)
+            self._fail(error)
+            self._free()
             return
-        end: Exception = Failure("The model was unloaded: ask again to load it anew.")
+        end = Failure("The model was unloaded: ask again to load it anew.")
         try:
             while self._take_requests():
                 self._let_in()
@@ -163,11 +210,11 @@ class ModelOwner:
                     self._advance(batch.step, batch.jobs)
             for job in list(self._running):
                 self._end(job, reply=job.generation.reply())
+            self._refuse_all(end)
         except Exception as error:  # nobody may wait for an end that does not come
-            end = error
             for job in self._running:
                 job.stream.finish(error=error)
-        self._refuse_all(end)
+            self._fail(error)
         self._free()
 
     def _load(self) -> None:
@@ -175,11 +222,13 @@ class ModelOwner:
             self._after.pop().join()
         source = resolve(self.name)
         self.tokenizer = loader.load_tokenizer(self.name)
-        self.model = loader.load_model(self.name)
+        self.model = loader.load_model(self.name, replace(loader.Placement.from_settings(), device_map=self._place))
         self.bytes = self.model.get_memory_footprint()
         self.slots = AdapterSlots(self.model, source.name, fingerprint(source))
         self._kind = loader.device_of(self.model).type
         self._tokens = tokens_that_fit(self.model)
+        if self._tokens is not None:
+            self._tokens //= self._neighbours
         self._schedule = Schedule(settings().batch_rows or ROWS.get(self._kind, ROWS["cpu"]), self._tokens)
         self._describe_now()
 
@@ -226,7 +275,7 @@ class ModelOwner:
             self._running.append(job)
             new.setdefault(None if self.slots.can_mix(job.slot) else job.slot, []).append(job)
             read += job.generation.prompt_tokens
-        self.counters.running = len(self._running)
+        self.running = len(self._running)
         for key, jobs in new.items():
             batch = self._batches.get(key) or self._new_batch(key)
             self._batches[key] = batch
@@ -262,11 +311,8 @@ class ModelOwner:
         self.last_used = time.monotonic()
         with self._lock:
             self._count -= 1
-            self.counters.running = len(self._running)
-            self.counters.requests += 1
-        if reply:
-            self.counters.prompt_tokens += reply.prompt_tokens
-            self.counters.tokens += reply.tokens
+            self.running = len(self._running)
+        self._counters.add(reply)
         self._describe_now()
         job.stream.finish(reply, error)
 
@@ -278,15 +324,29 @@ class ModelOwner:
         dtype = str(self.model.dtype).removeprefix("torch.")
         self._description = LoadedModel(self.name, self.bytes, places, dtype, self.slots.loaded, 0)
 
-    def _refuse_all(self, error: Exception) -> None:
+    def _refuse_all(self, error: Exception, hand_over: bool = False) -> None:
         with self._lock:
             self._closed = True
+            self._count = self.running = 0
         waiting = self._schedule.take_all() if hasattr(self, "_schedule") else []
         while not self._queue.empty():
             if job := self._queue.get():
                 waiting.append(job)
         for job in waiting:
-            job.stream.finish(error=error)
+            if not (hand_over and self._is_taken(job)):
+                job.stream.finish(error=error)
+
+    def _fail(self, error: Exception) -> None:
+        """Answer nobody any more; who waits goes to another copy."""
+        _log.info("a copy of “%s” has failed: %s", self.name, error)
+        self._description = replace(self._description, trouble=str(error) or type(error).__name__)
+        self._refuse_all(error, hand_over=True)
+
+    def _is_taken(self, job: Job) -> bool:
+        try:
+            return self._hand_over(job)
+        except Busy:
+            return False
 
     def _free(self) -> None:
         import gc
@@ -294,7 +354,8 @@ class ModelOwner:
         import torch
 
         self._batches.clear()
-        del self.model, self.slots
+        for name in ("model", "slots"):  # neither is there if loading failed
+            self.__dict__.pop(name, None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

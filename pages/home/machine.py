@@ -56,11 +56,18 @@ def _model(model: LoadedModel) -> None:
             ):
                 _unload(model)
         st.caption(_facts(model))
+        if len(model.copies) > 1:
+            for number, copy in enumerate(model.copies, 1):
+                st.caption(t("Copy {n}: {facts}", n=number, facts=_facts(copy)))
+        if model.plan:
+            st.caption(t(model.plan.reason, **model.plan.values))
         if model.adapters:
             st.markdown(" ".join(f":gray-badge[:material/extension: {literal(name)}]" for name in model.adapters))
 
 
 def _facts(model: LoadedModel) -> str:
+    if model.trouble:
+        return t("Has failed, the others go on: {reason}", reason=literal(model.trouble[:300]))
     if not model.dtype:
         return t("Is being loaded …")
     facts = [f"{model.bytes / 2**30:.2f} GiB", model.dtype, ", ".join(sorted(model.devices))]

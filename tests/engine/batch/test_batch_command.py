@@ -172,6 +172,7 @@ def test_killed_at_a_random_moment_and_resumed(studio, tiny, source, tmp_path, b
         (["--prompt-template", "{text}", "--json-schema", "nowhere.json"], "There is no JSON schema in “nowhere.json”"),
         (["--prompt-template", "{text}", "--batch-size", "0"], "batch_size cannot be 0"),
         (["--prompt-template", "{text}", "--temperature", "-1"], "temperature must be at least 0"),
+        (["--prompt-template", "{text}", "--gpus", "99"], "There is no GPU 99"),
         (["--prompt-template", "{text}", "--compare", "nobody"], "There is no adapter “nobody”"),
     ],
 )
@@ -179,6 +180,13 @@ def test_bad_input_is_one_sentence_and_no_run(studio, tiny, source, tmp_path, fl
     code, _, errors = studio("batch", source, "--model", tiny, "--out", tmp_path / "out.csv", *flags)
     assert code == 2 and words in errors and len(errors.strip().splitlines()) == 1, errors
     assert list_runs() == []
+
+
+def test_two_copies_answer_all_rows_and_it_is_said(studio, tiny, source, tmp_path):
+    code, told, errors = studio(*_command(source, tmp_path / "out.csv"), STUDIO_COPIES="2", CUDA_VISIBLE_DEVICES="")
+    assert code == 0, errors
+    assert "STUDIO_COPIES asks for 2 copies" in told.split("Rows:")[0]
+    assert [bool(row["reply"]) for row in _table(tmp_path / "out.csv")] == [True] * ROWS
 
 
 def test_preview_asks_nothing(studio, tiny, source, tmp_path):

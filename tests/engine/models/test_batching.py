@@ -194,7 +194,7 @@ def test_every_family_says_in_company_what_generate_says(host, studio_home, kind
             output = model.generate(**prompt, max_new_tokens=longer, do_sample=False)  # pyright: ignore[reportCallIssue]
         expected = tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
         assert stream.wait().text == expected
-    owner = host._owners["family"]
+    owner = host._owners["family"].owners[0]
     assert type(owner._new_batch(None)) is batch
 
 
@@ -340,7 +340,7 @@ def test_people_get_their_answer_while_work_in_the_background_goes_on(host, tiny
 def test_a_step_that_fails_ends_its_requests_and_the_next_ones_are_answered(host, tiny, monkeypatch):
     sampling = Sampling(max_new_tokens=50, temperature=0)
     expected = host.generate(_asked("Hello"), sampling, tiny).wait().text
-    model = host._owners[tiny].model
+    model = host._owners[tiny].owners[0].model
     forward, calls = model.forward, SimpleNamespace(left=8)
 
     def failing(*arguments: Any, **options: Any) -> Any:

@@ -61,8 +61,12 @@ def test_spread_over_cpu_and_disk_it_says_the_same(glm, monkeypatch):
 
 def test_disk_offload_is_never_silent(glm, monkeypatch):
     _two_devices(monkeypatch, disk=False)
-    with pytest.raises(BadInput, match="STUDIO_DISK_OFFLOAD"):
+    with pytest.raises(BadInput, match=r"0\.0\d+ GiB of it would be read from disk .* STUDIO_DISK_OFFLOAD") as refused:
         load_model(glm)
+    _two_devices(monkeypatch)
+    model = load_model(glm)
+    away = [weight.numel() * 4 for weight in model.parameters() if weight.device.type == "meta"]
+    assert refused.value.values["read"] == pytest.approx(sum(away) / 2**30)
 
 
 @pytest.mark.parametrize("device_map", ["balanced", "sequential", "cpu"])

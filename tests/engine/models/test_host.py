@@ -60,11 +60,11 @@ def test_leaving_the_iteration_stops_the_request(host, tiny):
 
 def test_adapters_load_swap_and_unload_without_reloading_the_base(host, tiny, make_adapter):
     base = host.generate(QUESTION, SEEDED, tiny).wait().text
-    thread = host._owners[tiny]._thread
+    thread = host._owners[tiny].owners[0]._thread
     make_adapter("red", tiny, seed=1)
     red = host.generate(QUESTION, SEEDED, tiny, "red").wait().text
     assert host.generate(QUESTION, SEEDED, tiny).wait().text == base != red
-    assert host._owners[tiny]._thread is thread
+    assert host._owners[tiny].owners[0]._thread is thread
     assert host.loaded()[0].adapters == ["red"]
 
 
