@@ -221,6 +221,21 @@ def test_loras_take_part_with_their_weights(pictures, tiny_picture_folder):
     assert again.session_state["draw.adapters"] == []
 
 
+def test_a_lora_is_added_once(pictures, tiny_picture_folder):
+    from tests.picture_models import make_lora
+
+    for name in ("apples", "pears"):
+        make_lora(name, tiny_picture_folder)
+    app = _draw_page()
+    app.selectbox(key="draw.add_lora.0").set_value("apples").run()
+    box = app.selectbox(key="draw.add_lora.1")
+    assert box.value is None and box.options == ["pears"]
+    app.session_state["draw.adapters"] = [{"name": name, "weight": 1.0, "blocks": {}} for name in ("apples", "pears")]
+    box.set_value("pears").run()
+    assert not app.exception, app.exception
+    assert [one["name"] for one in app.session_state["draw.adapters"]] == ["apples", "pears"]
+
+
 def test_what_was_typed_survives_a_new_session(pictures):
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("half-typed").run()
