@@ -8,9 +8,11 @@ from engine.commands import draw_idea
 from engine.commands.output import add_command, say
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from engine.diffusion.drawing import DrawRequest
     from engine.diffusion.grids import Axis
-    from engine.diffusion.recipe import LoraWeight
+    from engine.diffusion.recipe import LoraWeight, Recipe
 
 
 def add(commands) -> None:
@@ -162,13 +164,9 @@ def _number(value: str) -> str | float | int:
 
 
 def _request(arguments: argparse.Namespace) -> "DrawRequest":
-    from hashlib import sha256
-
-    from engine.diffusion import gallery, uploads
-    from engine.diffusion.catalog import resolve
+    from engine.diffusion import gallery
     from engine.diffusion.drawing import DrawRequest
-    from engine.diffusion.families import defaults
-    from engine.diffusion.png import png_bytes, read_recipe
+    from engine.diffusion.png import read_recipe
     from engine.diffusion.recipe import Recipe
     from engine.errors import BadInput
     from engine.fields import parse
@@ -176,34 +174,67 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
     idea = getattr(arguments, "idea", None)
     if idea is not None and arguments.prompt is not None:
         raise BadInput("Give a prompt or an idea, not both.")
+    if arguments.prompt is None and idea is None and not arguments.again:
+        raise BadInput("Say what to draw, or name a picture to draw --again.")
+    said = _said(arguments)
+    begun = read_recipe(arguments.again) if arguments.again else _usual(said.get("model"))
+    source, mask = _pictures(arguments, begun)
+    recipe = parse(Recipe, {**begun.model_dump(), **said, **_named(source, mask)})
+    if arguments.again and source is None and recipe.mode != "txt2img":
+        source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
+    return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
+
+
+def _said(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say of the recipe."""
+    from engine.diffusion.recipe import Recipe
+
     said = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields and value is not None}
     if "size" in arguments:
         said["width"], said["height"] = _size(arguments.size)
     if "loras" in said:
         said["loras"] = [lora_weight(word) for word in said["loras"]]
-    if arguments.again:
-        begun = read_recipe(arguments.again).model_dump()
-    elif arguments.prompt is None and idea is None:
-        raise BadInput("Say what to draw, or name a picture to draw --again.")
-    else:
-        usual = defaults(source := resolve(said.get("model")))
-        begun = {**vars(usual), "model": source.name, "seed": 0}
-    source = uploads.open_picture(arguments.image, arguments.image.name) if arguments.image else None
-    mask = uploads.open_picture(arguments.mask, arguments.mask.name, background="black") if arguments.mask else None
-    if source:
-        said |= {
-            "mode": "inpaint" if mask else "img2img",
-            "source": sha256(png_bytes(source)).hexdigest(),
-            "mask": None,
-        }
-        if mask:
-            said["mask"] = sha256(png_bytes(mask)).hexdigest()
-    elif mask:
+    return {name: value for name, value in said.items() if name != "mask"}
+
+
+def _usual(model: str | None) -> "Recipe":
+    """What a recipe begins with for a model."""
+    from engine.diffusion.catalog import resolve
+    from engine.diffusion.families import defaults
+    from engine.diffusion.recipe import Recipe
+    from engine.fields import parse
+
+    source = resolve(model)
+    return parse(Recipe, {**vars(defaults(source)), "model": source.name})
+
+
+def _pictures(arguments: argparse.Namespace, begun: "Recipe") -> "tuple[Image | None, Image | None]":
+    """The source and the mask that are given."""
+    from engine.diffusion.uploads import open_picture
+    from engine.errors import BadInput
+
+    if arguments.mask and not arguments.image:
         raise BadInput("A mask belongs to a picture: give --image too.")
-    recipe = parse(Recipe, {**begun, **said})
-    if arguments.again and source is None and recipe.mode != "txt2img":
-        source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
-    return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
+    if begun.mode == "inpaint" and arguments.image and not arguments.mask:
+        raise BadInput("This picture was repainted in a part: give --mask too.")
+    source = open_picture(arguments.image, arguments.image.name) if arguments.image else None
+    mask = open_picture(arguments.mask, arguments.mask.name, background="black") if arguments.mask else None
+    return source, mask
+
+
+def _named(source: "Image | None", mask: "Image | None") -> dict[str, Any]:
+    """What a recipe says of its source and mask."""
+    from hashlib import sha256
+
+    from engine.diffusion.png import png_bytes
+
+    if source is None:
+        return {}
+    return {
+        "mode": "inpaint" if mask else "img2img",
+        "source": sha256(png_bytes(source)).hexdigest(),
+        "mask": sha256(png_bytes(mask)).hexdigest() if mask else None,
+    }
 
 
 def lora_weight(word: str) -> "LoraWeight":

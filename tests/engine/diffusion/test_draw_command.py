@@ -110,6 +110,11 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
     assert recipe.mode == "inpaint" and len(recipe.source or "") == len(recipe.mask or "") == 64
     assert command("draw", "a red apple", "--out", tmp_path / "img.png", *words)[0] == 0
     assert read_recipe(tmp_path / "img.png").mode == "img2img"
+    again = ["draw", "--again", out, "--out", tmp_path / "again.png", "--image", tmp_path / "in.png"]
+    code, _, errors = command(*again)
+    assert code == 2 and "give --mask too" in errors
+    assert command(*again, "--mask", tmp_path / "mask.png")[0] == 0
+    assert (pixels(tmp_path / "again.png") == pixels(out)).all()
 
 
 @pytest.mark.parametrize(
