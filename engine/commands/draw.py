@@ -1,6 +1,7 @@
 """`draw`: pictures from words, from a picture, or into a masked part of one; `grid`: many that differ in one or two settings."""
 
 import argparse
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,8 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
     said = _said(arguments)
     begun = read_recipe(arguments.again) if arguments.again else _usual(said.get("model"))
     source, mask = _pictures(arguments, begun)
+    _refuse_another(arguments.image, source, begun.source)
+    _refuse_another(arguments.mask, mask, begun.mask)
     recipe = parse(Recipe, {**begun.model_dump(), **said, **_named(source, mask)})
     if arguments.again and source is None and recipe.mode != "txt2img":
         source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
@@ -222,19 +225,33 @@ def _pictures(arguments: argparse.Namespace, begun: "Recipe") -> "tuple[Image | 
     return source, mask
 
 
+def _refuse_another(file: Path | None, picture: "Image | None", wanted: str | None) -> None:
+    """Refuse a source or mask that is not the one a recipe names; masks of the page are grey, and their files plain."""
+    from engine.errors import BadInput
+
+    if file is None or picture is None or wanted is None:
+        return
+    if wanted not in {_digest(picture), _digest(picture.convert("L")), sha256(file.read_bytes()).hexdigest()}:
+        raise BadInput(
+            "“{file}” is not the picture that the recipe names: give that one, or draw without --again.", file=file.name
+        )
+
+
 def _named(source: "Image | None", mask: "Image | None") -> dict[str, Any]:
     """What a recipe says of its source and mask."""
-    from hashlib import sha256
-
-    from engine.diffusion.png import png_bytes
-
     if source is None:
         return {}
     return {
         "mode": "inpaint" if mask else "img2img",
-        "source": sha256(png_bytes(source)).hexdigest(),
-        "mask": sha256(png_bytes(mask)).hexdigest() if mask else None,
+        "source": _digest(source),
+        "mask": _digest(mask) if mask else None,
     }
+
+
+def _digest(picture: "Image") -> str:
+    from engine.diffusion.png import png_bytes
+
+    return sha256(png_bytes(picture)).hexdigest()
 
 
 def lora_weight(word: str) -> "LoraWeight":

@@ -115,6 +115,11 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
     assert code == 2 and "give --mask too" in errors
     assert command(*again, "--mask", tmp_path / "mask.png")[0] == 0
     assert (pixels(tmp_path / "again.png") == pixels(out)).all()
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    for image, mask in (("white", "mask"), ("in", "white")):
+        files = ["--image", tmp_path / f"{image}.png", "--mask", tmp_path / f"{mask}.png"]
+        code, _, errors = command("draw", "--again", out, "--out", tmp_path / "other.png", *files)
+        assert code == 2 and "“white.png” is not the picture that the recipe names" in errors
 
 
 @pytest.mark.parametrize(
