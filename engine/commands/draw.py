@@ -179,6 +179,8 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
         raise BadInput("Say what to draw, or name a picture to draw --again.")
     said = _said(arguments)
     begun = read_recipe(arguments.again) if arguments.again else _usual(said.get("model"))
+    if said.get("prompt", begun.prompt) != begun.prompt:
+        begun = begun.model_copy(update={"idea": None})  # it is another one's
     source, mask = _pictures(arguments, begun)
     _refuse_another(arguments.image, source, begun.source)
     _refuse_another(arguments.mask, mask, begun.mask)

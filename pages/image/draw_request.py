@@ -24,6 +24,7 @@ from pages.image.draw_state import (
     model_source,
     models,
     take_defaults,
+    written,
 )
 from pages.shared import frame
 from pages.shared.drafts import Form
@@ -226,7 +227,7 @@ def _recipe(form: Form) -> Recipe:
     values = form.values()
     if not values["prompt"].strip():
         raise BadInput("The prompt is empty: write what the picture shall show.")
-    written = values["written"]
+    wrote = written(form)
     kept = ("negative_prompt", "mode", "model", "steps", "guidance_scale", "scheduler")
     return parse(
         Recipe,
@@ -238,7 +239,7 @@ def _recipe(form: Form) -> Recipe:
             "seed": secrets.randbelow(2**32) if values["seed"] is None else values["seed"],
             "strength": values["strength"] if values["mode"] != "txt2img" else None,
             "loras": lora_weights(form),
-            "idea": written["idea"] if written else None,
+            "idea": wrote["idea"] if wrote else None,
         },
     )
 

@@ -262,6 +262,20 @@ def test_what_was_typed_survives_a_new_session(pictures):
     assert again.slider(key="draw.steps").value == 9
 
 
+def test_an_idea_goes_once_the_prompt_is_typed_by_hand(pictures):
+    app = _draw_page()
+    facts = {"mapping": [], "unknown": [], "why": None, "added_triggers": [], "drawable": True}
+    app.session_state["draw.written"] = {"prompt": "a cat", "idea": "猫", "model": "m", "seed": 4, **facts}
+    app.text_area(key="draw.prompt").set_value("a cat").run()
+    assert "Written by m, seed 4" in _texts(app)
+    app.slider(key="draw.steps").set_value(1).run()
+    _finish(_click(app, "draw.go"))
+    app.text_area(key="draw.prompt").set_value("a dog").run()
+    assert "Written by" not in _texts(app)
+    _finish(_click(app, "draw.go"))
+    assert [picture.recipe.idea for picture in gallery.find()] == [None, "猫"]
+
+
 def test_tokens_are_counted(pictures):
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("a red apple " * 20).run()

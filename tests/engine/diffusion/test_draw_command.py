@@ -88,6 +88,8 @@ def test_the_chat_model_writes_the_prompt_of_an_idea(command, tmp_path, tiny_pic
     assert "皇冠 → crown" in printed and "Added: zwx hat" in printed and "by stub, seed 0" in printed
     recipe = read_recipe(file)
     assert recipe.idea == "戴皇冠的猫" and recipe.prompt == "zwx hat, a cat"  # more does not fit
+    other = tmp_path / "dog.png"
+    assert command("draw", "a dog", "--again", file, "--out", other)[0] == 0 and read_recipe(other).idea is None
     file.unlink()
     code, document, errors = command(*words, "--seed", 5, "--json")
     assert code == 0, errors
