@@ -1,6 +1,7 @@
 """`draw`: pictures from words, from a picture, or into a masked part of one; `grid`: many that differ in one or two settings."""
 
 import argparse
+import secrets
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     given: dict[str, Any] = {"default": argparse.SUPPRESS}  # so that --again knows what was said
     parser.add_argument("--negative", metavar="TEXT", dest="negative_prompt", help="what not to draw", **given)
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="the same seed draws the same picture (default: 0)", **given
+        "--seed", type=int, metavar="N", help="the same seed draws the same picture (default: a new one)", **given
     )
     parser.add_argument("--steps", type=int, metavar="N", help="more are slower and, up to a point, cleaner", **given)
     parser.add_argument(
@@ -136,7 +137,7 @@ def grid(arguments: argparse.Namespace) -> dict[str, Any]:
     assert drawn is not None  # nobody cancels
     sheet, made = drawn
     write_grid(sheet, made, file)
-    say(f"The grid is in {file}.")
+    say(f"The grid is in {file}: seed {made.recipe.seed}")
     for place, reason in made.left_out.items():
         say(f"  left out at {place}: {reason}")
     return {"file": str(file), "grid": made.model_dump(mode="json")}
@@ -177,6 +178,8 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
         raise BadInput("Give a prompt or an idea, not both.")
     if arguments.prompt is None and idea is None and not arguments.again:
         raise BadInput("Say what to draw, or name a picture to draw --again.")
+    if arguments.prompt is not None and not arguments.prompt.strip():
+        raise BadInput("The prompt is empty: write what the picture shall show.")
     said = _said(arguments)
     begun = read_recipe(arguments.again) if arguments.again else _usual(said.get("model"))
     if said.get("prompt", begun.prompt) != begun.prompt:
@@ -185,6 +188,8 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
     _refuse_another(arguments.image, source, begun.source)
     _refuse_another(arguments.mask, mask, begun.mask)
     recipe = parse(Recipe, {**begun.model_dump(), **said, **_named(source, mask)})
+    if recipe.mode == "txt2img" and "strength" in said:
+        raise BadInput("--strength says how much of a picture may change: give --image too.")
     if arguments.again and source is None and recipe.mode != "txt2img":
         source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
     return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
@@ -203,14 +208,14 @@ def _said(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _usual(model: str | None) -> "Recipe":
-    """What a recipe begins with for a model."""
+    """What a recipe begins with for a model, with a seed of its own."""
     from engine.diffusion.catalog import resolve
     from engine.diffusion.families import defaults
     from engine.diffusion.recipe import Recipe
     from engine.fields import parse
 
     source = resolve(model)
-    return parse(Recipe, {**vars(defaults(source)), "model": source.name})
+    return parse(Recipe, {**vars(defaults(source)), "model": source.name, "seed": secrets.randbelow(2**32)})
 
 
 def _pictures(arguments: argparse.Namespace, begun: "Recipe") -> "tuple[Image | None, Image | None]":
