@@ -289,6 +289,8 @@ def _size(word: str) -> tuple[int, int]:
         width, height = (int(side) for side in word.lower().split("x"))
     except ValueError as error:
         raise BadInput("“{word}” is no size: write WIDTHxHEIGHT in pixels, such as 512x768.", word=word[:40]) from error
+    if any(side % 8 or not 8 <= side <= 4096 for side in (width, height)):
+        raise BadInput("“{word}” cannot be drawn: sizes are multiples of 8 from 8 to 4096.", word=word[:40])
     return width, height
 
 

@@ -276,6 +276,12 @@ def test_an_idea_goes_once_the_prompt_is_typed_by_hand(pictures):
     assert [picture.recipe.idea for picture in gallery.find()] == [None, "猫"]
 
 
+def test_a_size_is_shown_as_it_is_drawn(pictures):
+    app = _draw_page()
+    app.number_input(key="draw.width").set_value(100).run()
+    assert app.number_input(key="draw.width").value == 104
+
+
 def test_tokens_are_counted(pictures):
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("a red apple " * 20).run()

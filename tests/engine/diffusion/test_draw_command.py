@@ -9,6 +9,9 @@ from PIL import Image
 from engine.adapters.store import edit_card
 from engine.diffusion.grids import read_grid
 from engine.diffusion.png import read_recipe
+from engine.diffusion.recipe import Recipe
+from engine.errors import BadInput
+from engine.fields import parse
 from tests.engine.knowledge.stubs import StubSpeaker
 from tests.picture_models import make_lora
 
@@ -130,7 +133,8 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
     [
         (["--out", "x.jpg"], "x.png"),
         (["--out", "x.png", "--size", "large"], "no size"),
-        (["--out", "x.png", "--size", "65x64"], "width"),
+        (["--out", "x.png", "--size", "100x64"], "multiples of 8 from 8 to 4096"),
+        (["--out", "x.png", "--size", "0x64"], "multiples of 8 from 8 to 4096"),
         (["--out", "x.png", "--steps", "0"], "steps must be at least 1"),
         (["--out", "x.png", "--lora", "red:much"], "no adapter with a weight"),
         (["--out", "x.png", "--lora", "nobody:1"], "no adapter “nobody”"),
@@ -146,6 +150,11 @@ def test_what_cannot_be_is_one_sentence(command, tmp_path, monkeypatch, words, s
     monkeypatch.chdir(tmp_path)
     code, _, errors = command("draw", "a red apple", *words)
     assert code == 2 and sentence in errors and len(errors.strip().splitlines()) == 1
+
+
+def test_a_side_that_is_no_multiple_of_8_says_so():
+    with pytest.raises(BadInput, match="width must be a multiple of 8"):
+        parse(Recipe, {"width": 100})
 
 
 def test_an_empty_prompt_is_refused(command, tmp_path):
