@@ -14,6 +14,7 @@ LIMITS = {
     "gt": "{field} must be more than {limit}.",
     "le": "{field} must be at most {limit}.",
     "lt": "{field} must be less than {limit}.",
+    "multiple_of": "{field} must be a multiple of {limit}.",
 }
 
 

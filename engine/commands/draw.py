@@ -1,6 +1,8 @@
 """`draw`: pictures from words, from a picture, or into a masked part of one; `grid`: many that differ in one or two settings."""
 
 import argparse
+import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +10,11 @@ from engine.commands import draw_idea
 from engine.commands.output import add_command, say
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from engine.diffusion.drawing import DrawRequest
     from engine.diffusion.grids import Axis
-    from engine.diffusion.recipe import LoraWeight
+    from engine.diffusion.recipe import LoraWeight, Recipe
 
 
 def add(commands) -> None:
@@ -41,7 +45,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     given: dict[str, Any] = {"default": argparse.SUPPRESS}  # so that --again knows what was said
     parser.add_argument("--negative", metavar="TEXT", dest="negative_prompt", help="what not to draw", **given)
     parser.add_argument(
-        "--seed", type=int, metavar="N", help="the same seed draws the same picture (default: 0)", **given
+        "--seed", type=int, metavar="N", help="the same seed draws the same picture (default: a new one)", **given
     )
     parser.add_argument("--steps", type=int, metavar="N", help="more are slower and, up to a point, cleaner", **given)
     parser.add_argument(
@@ -133,7 +137,7 @@ def grid(arguments: argparse.Namespace) -> dict[str, Any]:
     assert drawn is not None  # nobody cancels
     sheet, made = drawn
     write_grid(sheet, made, file)
-    say(f"The grid is in {file}.")
+    say(f"The grid is in {file}: seed {made.recipe.seed}")
     for place, reason in made.left_out.items():
         say(f"  left out at {place}: {reason}")
     return {"file": str(file), "grid": made.model_dump(mode="json")}
@@ -162,13 +166,9 @@ def _number(value: str) -> str | float | int:
 
 
 def _request(arguments: argparse.Namespace) -> "DrawRequest":
-    from hashlib import sha256
-
-    from engine.diffusion import gallery, uploads
-    from engine.diffusion.catalog import resolve
+    from engine.diffusion import gallery
     from engine.diffusion.drawing import DrawRequest
-    from engine.diffusion.families import defaults
-    from engine.diffusion.png import png_bytes, read_recipe
+    from engine.diffusion.png import read_recipe
     from engine.diffusion.recipe import Recipe
     from engine.errors import BadInput
     from engine.fields import parse
@@ -176,34 +176,89 @@ def _request(arguments: argparse.Namespace) -> "DrawRequest":
     idea = getattr(arguments, "idea", None)
     if idea is not None and arguments.prompt is not None:
         raise BadInput("Give a prompt or an idea, not both.")
+    if arguments.prompt is None and idea is None and not arguments.again:
+        raise BadInput("Say what to draw, or name a picture to draw --again.")
+    if arguments.prompt is not None and not arguments.prompt.strip():
+        raise BadInput("The prompt is empty: write what the picture shall show.")
+    said = _said(arguments)
+    begun = read_recipe(arguments.again) if arguments.again else _usual(said.get("model"))
+    if said.get("prompt", begun.prompt) != begun.prompt:
+        begun = begun.model_copy(update={"idea": None})  # it is another one's
+    source, mask = _pictures(arguments, begun)
+    _refuse_another(arguments.image, source, begun.source)
+    _refuse_another(arguments.mask, mask, begun.mask)
+    recipe = parse(Recipe, {**begun.model_dump(), **said, **_named(source, mask)})
+    if recipe.mode == "txt2img" and "strength" in said:
+        raise BadInput("--strength says how much of a picture may change: give --image too.")
+    if arguments.again and source is None and recipe.mode != "txt2img":
+        source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
+    return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
+
+
+def _said(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say of the recipe."""
+    from engine.diffusion.recipe import Recipe
+
     said = {name: value for name, value in vars(arguments).items() if name in Recipe.model_fields and value is not None}
     if "size" in arguments:
         said["width"], said["height"] = _size(arguments.size)
     if "loras" in said:
         said["loras"] = [lora_weight(word) for word in said["loras"]]
-    if arguments.again:
-        begun = read_recipe(arguments.again).model_dump()
-    elif arguments.prompt is None and idea is None:
-        raise BadInput("Say what to draw, or name a picture to draw --again.")
-    else:
-        usual = defaults(source := resolve(said.get("model")))
-        begun = {**vars(usual), "model": source.name, "seed": 0}
-    source = uploads.open_picture(arguments.image, arguments.image.name) if arguments.image else None
-    mask = uploads.open_picture(arguments.mask, arguments.mask.name, background="black") if arguments.mask else None
-    if source:
-        said |= {
-            "mode": "inpaint" if mask else "img2img",
-            "source": sha256(png_bytes(source)).hexdigest(),
-            "mask": None,
-        }
-        if mask:
-            said["mask"] = sha256(png_bytes(mask)).hexdigest()
-    elif mask:
+    return {name: value for name, value in said.items() if name != "mask"}
+
+
+def _usual(model: str | None) -> "Recipe":
+    """What a recipe begins with for a model, with a seed of its own."""
+    from engine.diffusion.catalog import resolve
+    from engine.diffusion.families import defaults
+    from engine.diffusion.recipe import Recipe
+    from engine.fields import parse
+
+    source = resolve(model)
+    return parse(Recipe, {**vars(defaults(source)), "model": source.name, "seed": secrets.randbelow(2**32)})
+
+
+def _pictures(arguments: argparse.Namespace, begun: "Recipe") -> "tuple[Image | None, Image | None]":
+    """The source and the mask that are given."""
+    from engine.diffusion.uploads import open_picture
+    from engine.errors import BadInput
+
+    if arguments.mask and not arguments.image:
         raise BadInput("A mask belongs to a picture: give --image too.")
-    recipe = parse(Recipe, {**begun, **said})
-    if arguments.again and source is None and recipe.mode != "txt2img":
-        source, mask = gallery.source_of(recipe), gallery.mask_of(recipe)
-    return DrawRequest(recipe, getattr(arguments, "count", 1), source, mask)
+    if begun.mode == "inpaint" and arguments.image and not arguments.mask:
+        raise BadInput("This picture was repainted in a part: give --mask too.")
+    source = open_picture(arguments.image, arguments.image.name) if arguments.image else None
+    mask = open_picture(arguments.mask, arguments.mask.name, background="black") if arguments.mask else None
+    return source, mask
+
+
+def _refuse_another(file: Path | None, picture: "Image | None", wanted: str | None) -> None:
+    """Refuse a source or mask that is not the one a recipe names; masks of the page are grey, and their files plain."""
+    from engine.errors import BadInput
+
+    if file is None or picture is None or wanted is None:
+        return
+    if wanted not in {_digest(picture), _digest(picture.convert("L")), sha256(file.read_bytes()).hexdigest()}:
+        raise BadInput(
+            "“{file}” is not the picture that the recipe names: give that one, or draw without --again.", file=file.name
+        )
+
+
+def _named(source: "Image | None", mask: "Image | None") -> dict[str, Any]:
+    """What a recipe says of its source and mask."""
+    if source is None:
+        return {}
+    return {
+        "mode": "inpaint" if mask else "img2img",
+        "source": _digest(source),
+        "mask": _digest(mask) if mask else None,
+    }
+
+
+def _digest(picture: "Image") -> str:
+    from engine.diffusion.png import png_bytes
+
+    return sha256(png_bytes(picture)).hexdigest()
 
 
 def lora_weight(word: str) -> "LoraWeight":
@@ -234,6 +289,8 @@ def _size(word: str) -> tuple[int, int]:
         width, height = (int(side) for side in word.lower().split("x"))
     except ValueError as error:
         raise BadInput("“{word}” is no size: write WIDTHxHEIGHT in pixels, such as 512x768.", word=word[:40]) from error
+    if any(side % 8 or not 8 <= side <= 4096 for side in (width, height)):
+        raise BadInput("“{word}” cannot be drawn: sizes are multiples of 8 from 8 to 4096.", word=word[:40])
     return width, height
 
 

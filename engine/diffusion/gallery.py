@@ -226,7 +226,7 @@ def source_of(recipe: Recipe) -> Image.Image | None:
     Raises:
         BadInput: it is not in the gallery (any more).
     """
-    return _kept(recipe.source)
+    return _kept(recipe.source, "The picture that this one was made from is not kept here any more: choose it again.")
 
 
 def mask_of(recipe: Recipe) -> Image.Image | None:
@@ -235,7 +235,7 @@ def mask_of(recipe: Recipe) -> Image.Image | None:
     Raises:
         BadInput: it is not in the gallery (any more).
     """
-    return _kept(recipe.mask)
+    return _kept(recipe.mask, "The mask of this picture is not kept here any more: paint it again.")
 
 
 def rebuild() -> int:
@@ -340,13 +340,8 @@ def _write_note(picture: Picture) -> None:
     write_json(_note_file(picture.id), note)
 
 
-def _kept(digest: str | None) -> Image.Image | None:
-    if digest is None:
-        return None
-    return _opened(
-        _source_file(digest),
-        "The picture that this one was made from is not kept here any more: choose it again.",
-    )
+def _kept(digest: str | None, sentence: str) -> Image.Image | None:
+    return None if digest is None else _opened(_source_file(digest), sentence)
 
 
 def _opened(file: Path, sentence: str) -> Image.Image:

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.chat.turns import Speaker
 from engine.diffusion.prompt_tokens import PromptTokens, prompt_tokens
 from engine.diffusion.prompt_writing import Why, triggers_of, write_prompt
-from pages.image.draw_state import model_source
+from pages.image.draw_state import model_source, written
 from pages.shared import frame
 from pages.shared.drafts import Form
 from pages.shared.i18n import t
@@ -64,7 +64,7 @@ def _writer(form: Form) -> tuple[Speaker, bool | None]:
 
 def _write(form: Form, idea: str, speaker: Speaker, maps: bool | None) -> None:
     source = model_source(st.session_state[form.key("model")])
-    written = write_prompt(
+    wrote = write_prompt(
         idea,
         speaker,
         captions=source is not None and source.kind == "starter",
@@ -74,34 +74,23 @@ def _write(form: Form, idea: str, speaker: Speaker, maps: bool | None) -> None:
     )
     before = st.session_state[form.key("before")]
     st.session_state[form.key("before")] = [*before[-19:], st.session_state[form.key("prompt")]]
-    st.session_state[form.key("prompt")] = written.prompt
+    st.session_state[form.key("prompt")] = wrote.prompt
     kept = ("prompt", "idea", "mapping", "unknown", "seed", "model", "why", "added_triggers", "drawable")
-    st.session_state[form.key("written")] = {name: getattr(written, name) for name in kept}
+    st.session_state[form.key("written")] = {name: getattr(wrote, name) for name in kept}
 
 
 def _told(form: Form) -> None:
-    """What became of the words, what the model did, and the way back."""
-    written: dict[str, Any] | None = st.session_state[form.key("written")]
-    if written is None or "why" not in written:
+    """What became of the words, what the model did, and the way back, which stays when the prompt is changed by hand."""
+    last: dict[str, Any] | None = st.session_state[form.key("written")]
+    if last is None or "why" not in last:
         return
-    if written["mapping"] or written["unknown"]:
-        pairs = [f"{literal(chinese)} → {literal(english)}" for chinese, english in written["mapping"]]
-        st.caption(" · ".join(pairs) or t("No word of it is known."))
-        if written["unknown"]:
-            words = " · ".join(literal(word) for word in written["unknown"])
-            st.caption(t("Not known and left out: {words}", words=words))
-    if written["why"]:
-        st.caption(f":material/info: {_reason(written['why'])}")
-    if written["added_triggers"]:
-        st.caption(t("Added: {words}", words=literal(", ".join(written["added_triggers"]))))
-    if not written["drawable"]:
-        st.caption(
-            f":material/info: {t('The starter picture model has learnt none of this. It draws emoji: animals, food, plants, things.')}"
-        )
+    if wrote := written(form):
+        _facts(wrote)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(
-            t("Written by {model}, seed {seed}", model=literal(written["model"]), seed=written["seed"]), width="content"
-        )
+        if wrote:
+            st.caption(
+                t("Written by {model}, seed {seed}", model=literal(wrote["model"]), seed=wrote["seed"]), width="content"
+            )
         st.button(
             t("Undo"),
             icon=":material/undo:",
@@ -110,6 +99,23 @@ def _told(form: Form) -> None:
             disabled=not st.session_state[form.key("before")],
             on_click=_undo,
             args=(form,),
+        )
+
+
+def _facts(wrote: dict[str, Any]) -> None:
+    if wrote["mapping"] or wrote["unknown"]:
+        pairs = [f"{literal(chinese)} → {literal(english)}" for chinese, english in wrote["mapping"]]
+        st.caption(" · ".join(pairs) or t("No word of it is known."))
+        if wrote["unknown"]:
+            words = " · ".join(literal(word) for word in wrote["unknown"])
+            st.caption(t("Not known and left out: {words}", words=words))
+    if wrote["why"]:
+        st.caption(f":material/info: {_reason(wrote['why'])}")
+    if wrote["added_triggers"]:
+        st.caption(t("Added: {words}", words=literal(", ".join(wrote["added_triggers"]))))
+    if not wrote["drawable"]:
+        st.caption(
+            f":material/info: {t('The starter picture model has learnt none of this. It draws emoji: animals, food, plants, things.')}"
         )
 
 

@@ -11,6 +11,7 @@ from pages.shared.i18n import t
 from pages.shared.labels import literal
 
 _BLOCKS = ("text_encoder", "down", "mid", "up")
+_TURN = "draw.add_lora.turn"  # another box after each choice: the browser may send the last choice of the old one again
 
 
 def loras_box(form: Form) -> None:
@@ -25,14 +26,15 @@ def loras_box(form: Form) -> None:
             _one(form, one, there.get(one["name"]))
         rest = [name for name in there if name not in {one["name"] for one in chosen}]
         if rest:
+            turn = st.session_state.setdefault(_TURN, 0)
             st.selectbox(
                 t("Add a LoRA"),
                 rest,
                 index=None,
-                key="draw.add_lora",
+                key=f"draw.add_lora.{turn}",
                 placeholder=t("Choose one of {n}", n=len(rest)),
                 on_change=_add,
-                args=(form,),
+                args=(form, turn),
             )
         elif not there:
             st.caption(t("There is none yet: a LoRA teaches the picture model a new thing or a style."))
@@ -116,11 +118,13 @@ def _blocks(saved: dict[str, float], key: str) -> dict[str, float]:
     return found
 
 
-def _add(form: Form) -> None:
-    name = st.session_state.pop("draw.add_lora")
+def _add(form: Form, turn: int) -> None:
+    name = st.session_state[f"draw.add_lora.{turn}"]
+    st.session_state[_TURN] = turn + 1
+    chosen = st.session_state[form.key("adapters")]
     adapter = next((adapter for adapter in list_adapters("image") if adapter.name == name), None)
-    if adapter:
-        st.session_state[form.key("adapters")] = [*st.session_state[form.key("adapters")], _entry(adapter)]
+    if adapter and name not in {one["name"] for one in chosen}:
+        st.session_state[form.key("adapters")] = [*chosen, _entry(adapter)]
 
 
 def _remove(form: Form, name: str) -> None:

@@ -24,6 +24,7 @@ from pages.image.draw_state import (
     model_source,
     models,
     take_defaults,
+    written,
 )
 from pages.shared import frame
 from pages.shared.drafts import Form
@@ -116,9 +117,10 @@ def _prompt(form: Form) -> None:
 def _settings(form: Form) -> None:
     _model(form)
     width, height = st.columns(2)
-    step = 8 if st.session_state[form.key("width")] <= 256 else 64
-    width.number_input(t("Width"), 8, 4096, step=step, key=form.key("width"), help=_size_help())
-    height.number_input(t("Height"), 8, 4096, step=step, key=form.key("height"), help=_size_help())
+    with width:
+        _side(form, "width", t("Width"))
+    with height:
+        _side(form, "height", t("Height"))
     st.slider(
         t("Steps"),
         1,
@@ -160,8 +162,22 @@ def _model(form: Form) -> None:
         st.caption(t("This model is not here: choose another one."))
 
 
-def _size_help() -> str:
-    return t("In pixels, a multiple of 8. Models draw best at the size they learnt.")
+def _side(form: Form, field: str, label: str) -> None:
+    st.number_input(
+        label,
+        8,
+        4096,
+        step=8,
+        key=form.key(field),
+        help=t("In pixels, a multiple of 8. Models draw best at the size they learnt."),
+        on_change=_round_side,
+        args=(form, field),
+    )
+
+
+def _round_side(form: Form, field: str) -> None:
+    """For a callback: the field shows what is drawn."""
+    st.session_state[form.key(field)] = by_eight(st.session_state[form.key(field)])
 
 
 def _seed(form: Form) -> None:
@@ -226,7 +242,7 @@ def _recipe(form: Form) -> Recipe:
     values = form.values()
     if not values["prompt"].strip():
         raise BadInput("The prompt is empty: write what the picture shall show.")
-    written = values["written"]
+    wrote = written(form)
     kept = ("negative_prompt", "mode", "model", "steps", "guidance_scale", "scheduler")
     return parse(
         Recipe,
@@ -238,7 +254,7 @@ def _recipe(form: Form) -> Recipe:
             "seed": secrets.randbelow(2**32) if values["seed"] is None else values["seed"],
             "strength": values["strength"] if values["mode"] != "txt2img" else None,
             "loras": lora_weights(form),
-            "idea": written["idea"] if written else None,
+            "idea": wrote["idea"] if wrote else None,
         },
     )
 

@@ -26,6 +26,7 @@ _TO_CHOOSE = 24
 def source_box(form: Form) -> None:
     """The part of the form for modes that start from a picture."""
     with st.container(border=True, key="draw.source.box"), frame.errors_shown():
+        _forget_lost(form)
         source = _source(form)
         if source is None:
             _choose(form)
@@ -87,14 +88,23 @@ def _painted(canvas: str) -> Image.Image:
 
 
 def _source(form: Form) -> Image.Image | None:
-    digest = st.session_state[form.key("source")]
-    if not digest:
-        return None
-    try:
-        return gallery.source_of(Recipe(source=digest))
-    except StudioError:
-        st.session_state[form.key("source")] = ""
-        raise
+    return gallery.source_of(Recipe(source=st.session_state[form.key("source")] or None))
+
+
+def _forget_lost(form: Form) -> None:
+    """Say which picture or mask is not kept here any more; another can be chosen in its place."""
+    with frame.errors_shown():
+        try:
+            _source(form)
+        except StudioError:
+            _forget(form)
+            raise
+    with frame.errors_shown():
+        try:
+            gallery.mask_of(Recipe(mask=st.session_state[form.key("mask")] or None))
+        except StudioError:
+            _paint_anew(form)
+            raise
 
 
 def _choose(form: Form) -> None:

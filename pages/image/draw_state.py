@@ -171,3 +171,10 @@ def _differences(recipe: Recipe) -> list[str]:
 def lora_weights(form: Form) -> list[LoraWeight]:
     """The chosen adapters, as recipes have them."""
     return [LoraWeight.model_validate(one) for one in form.values()["adapters"]]
+
+
+def written(form: Form) -> dict[str, Any] | None:
+    """What the chat model wrote, as long as the prompt is still that."""
+    values = form.values()
+    found = values["written"]
+    return found if found and found["prompt"].strip() == values["prompt"].strip() else None

@@ -157,6 +157,21 @@ def test_repainting_without_a_mask_is_refused_and_with_one_keeps_the_rest(drawn)
     assert after.crop(left).tobytes() != before.crop(left).tobytes()
 
 
+@pytest.mark.parametrize("lost", ["source", "mask"])
+def test_what_is_not_kept_any_more_is_chosen_anew(pictures, lost):
+    kept = gallery.keep_source(Image.new("L", (64, 64), 255))
+    recipe = Recipe(mode="inpaint", prompt="a cat", **{"source": kept, "mask": kept, lost: "0" * 64})
+    app = _draw_page()
+    content = png_bytes(Image.new("RGB", (64, 64)), recipe)
+    app.file_uploader(key="draw.restore.0").upload("it.png", content, "image/png").run()
+    assert not app.exception, app.exception
+    [error] = app.error
+    assert ("The mask" if lost == "mask" else "The picture") in error.value
+    assert app.file_uploader(key=f"draw.{'mask' if lost == 'mask' else 'source'}.file.0")
+    app.run()
+    assert not app.error
+
+
 def test_what_the_browser_sends_as_a_mask_is_bounded(drawn):
     import base64
 
@@ -221,6 +236,21 @@ def test_loras_take_part_with_their_weights(pictures, tiny_picture_folder):
     assert again.session_state["draw.adapters"] == []
 
 
+def test_a_lora_is_added_once(pictures, tiny_picture_folder):
+    from tests.picture_models import make_lora
+
+    for name in ("apples", "pears"):
+        make_lora(name, tiny_picture_folder)
+    app = _draw_page()
+    app.selectbox(key="draw.add_lora.0").set_value("apples").run()
+    box = app.selectbox(key="draw.add_lora.1")
+    assert box.value is None and box.options == ["pears"]
+    app.session_state["draw.adapters"] = [{"name": name, "weight": 1.0, "blocks": {}} for name in ("apples", "pears")]
+    box.set_value("pears").run()
+    assert not app.exception, app.exception
+    assert [one["name"] for one in app.session_state["draw.adapters"]] == ["apples", "pears"]
+
+
 def test_what_was_typed_survives_a_new_session(pictures):
     app = _draw_page()
     app.text_area(key="draw.prompt").set_value("half-typed").run()
@@ -230,6 +260,26 @@ def test_what_was_typed_survives_a_new_session(pictures):
     assert again.text_area(key="draw.prompt").value == "half-typed"
     assert again.text_input(key="draw.idea").value == "an idea"
     assert again.slider(key="draw.steps").value == 9
+
+
+def test_an_idea_goes_once_the_prompt_is_typed_by_hand(pictures):
+    app = _draw_page()
+    facts = {"mapping": [], "unknown": [], "why": None, "added_triggers": [], "drawable": True}
+    app.session_state["draw.written"] = {"prompt": "a cat", "idea": "猫", "model": "m", "seed": 4, **facts}
+    app.text_area(key="draw.prompt").set_value("a cat").run()
+    assert "Written by m, seed 4" in _texts(app)
+    app.slider(key="draw.steps").set_value(1).run()
+    _finish(_click(app, "draw.go"))
+    app.text_area(key="draw.prompt").set_value("a dog").run()
+    assert "Written by" not in _texts(app)
+    _finish(_click(app, "draw.go"))
+    assert [picture.recipe.idea for picture in gallery.find()] == [None, "猫"]
+
+
+def test_a_size_is_shown_as_it_is_drawn(pictures):
+    app = _draw_page()
+    app.number_input(key="draw.width").set_value(100).run()
+    assert app.number_input(key="draw.width").value == 104
 
 
 def test_tokens_are_counted(pictures):

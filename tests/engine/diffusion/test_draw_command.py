@@ -9,6 +9,9 @@ from PIL import Image
 from engine.adapters.store import edit_card
 from engine.diffusion.grids import read_grid
 from engine.diffusion.png import read_recipe
+from engine.diffusion.recipe import Recipe
+from engine.errors import BadInput
+from engine.fields import parse
 from tests.engine.knowledge.stubs import StubSpeaker
 from tests.picture_models import make_lora
 
@@ -85,9 +88,12 @@ def test_the_chat_model_writes_the_prompt_of_an_idea(command, tmp_path, tiny_pic
     code, printed, errors = command(*words)
     assert code == 0, errors
     assert speaker.asked[0][-1]["content"] == "Idea: cat wearing crown"
-    assert "皇冠 → crown" in printed and "Added: zwx hat" in printed and "by stub, seed 0" in printed
+    assert "皇冠 → crown" in printed and "Added: zwx hat" in printed and "by stub" in printed
     recipe = read_recipe(file)
+    assert f"{file}: seed {recipe.seed}" in printed
     assert recipe.idea == "戴皇冠的猫" and recipe.prompt == "zwx hat, a cat"  # more does not fit
+    other = tmp_path / "dog.png"
+    assert command("draw", "a dog", "--again", file, "--out", other)[0] == 0 and read_recipe(other).idea is None
     file.unlink()
     code, document, errors = command(*words, "--seed", 5, "--json")
     assert code == 0, errors
@@ -110,6 +116,16 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
     assert recipe.mode == "inpaint" and len(recipe.source or "") == len(recipe.mask or "") == 64
     assert command("draw", "a red apple", "--out", tmp_path / "img.png", *words)[0] == 0
     assert read_recipe(tmp_path / "img.png").mode == "img2img"
+    again = ["draw", "--again", out, "--out", tmp_path / "again.png", "--image", tmp_path / "in.png"]
+    code, _, errors = command(*again)
+    assert code == 2 and "give --mask too" in errors
+    assert command(*again, "--mask", tmp_path / "mask.png")[0] == 0
+    assert (pixels(tmp_path / "again.png") == pixels(out)).all()
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    for image, mask in (("white", "mask"), ("in", "white")):
+        files = ["--image", tmp_path / f"{image}.png", "--mask", tmp_path / f"{mask}.png"]
+        code, _, errors = command("draw", "--again", out, "--out", tmp_path / "other.png", *files)
+        assert code == 2 and "“white.png” is not the picture that the recipe names" in errors
 
 
 @pytest.mark.parametrize(
@@ -117,21 +133,39 @@ def test_from_a_picture_and_into_a_mask(command, tmp_path):
     [
         (["--out", "x.jpg"], "x.png"),
         (["--out", "x.png", "--size", "large"], "no size"),
-        (["--out", "x.png", "--size", "65x64"], "width"),
+        (["--out", "x.png", "--size", "100x64"], "multiples of 8 from 8 to 4096"),
+        (["--out", "x.png", "--size", "0x64"], "multiples of 8 from 8 to 4096"),
         (["--out", "x.png", "--steps", "0"], "steps must be at least 1"),
         (["--out", "x.png", "--lora", "red:much"], "no adapter with a weight"),
         (["--out", "x.png", "--lora", "nobody:1"], "no adapter “nobody”"),
         (["--out", "x.png", "--model", "no such"], "no picture model “no such”"),
-        (["--out", "x.png", "--mask", "m.png"], "m.png"),
+        (["--out", "x.png", "--mask", "m.png"], "give --image too"),
         (["--out", "x.png", "--count", "1000"], "cannot be drawn at once"),
         (["--out", "no/folder/x.png"], "no folder"),
         (["--out", "x.png", "--idea", "a cat"], "not both"),
+        (["--out", "x.png", "--strength", "0.5"], "give --image too"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(command, tmp_path, monkeypatch, words, sentence):
     monkeypatch.chdir(tmp_path)
     code, _, errors = command("draw", "a red apple", *words)
     assert code == 2 and sentence in errors and len(errors.strip().splitlines()) == 1
+
+
+def test_a_side_that_is_no_multiple_of_8_says_so():
+    with pytest.raises(BadInput, match="width must be a multiple of 8"):
+        parse(Recipe, {"width": 100})
+
+
+def test_an_empty_prompt_is_refused(command, tmp_path):
+    code, _, errors = command("draw", " ", "--out", tmp_path / "x.png")
+    assert code == 2 and "The prompt is empty" in errors
+
+
+def test_without_a_seed_every_picture_has_its_own(command, tmp_path):
+    for name in ("a", "b"):
+        assert command("draw", "a cat", "--out", tmp_path / f"{name}.png", "--steps", 1)[0] == 0
+    assert read_recipe(tmp_path / "a.png").seed != read_recipe(tmp_path / "b.png").seed
 
 
 def test_a_grid_of_combinations(command, tmp_path, tiny_picture_folder):
@@ -151,9 +185,11 @@ def test_a_grid_of_combinations(command, tmp_path, tiny_picture_folder):
 def test_fuse_writes_a_model_that_draws_without_the_adapter(command, tmp_path, tiny_picture_folder):
     make_lora("red", tiny_picture_folder)
     live, fused = tmp_path / "live.png", tmp_path / "fused.png"
-    assert command("draw", "a red apple", "--out", live, "--steps", 2, "--lora", "red:0.5")[0] == 0
+    assert command("draw", "a red apple", "--out", live, "--steps", 2, "--seed", 0, "--lora", "red:0.5")[0] == 0
     assert command("adapters", "fuse", "red:0.5", "--out", tmp_path / "model")[0] == 0
-    assert command("draw", "a red apple", "--out", fused, "--steps", 2, "--model", tmp_path / "model")[0] == 0
+    assert (
+        command("draw", "a red apple", "--out", fused, "--steps", 2, "--seed", 0, "--model", tmp_path / "model")[0] == 0
+    )
     assert np.abs(pixels(live) - pixels(fused)).max() <= 1
 
 
