@@ -75,7 +75,8 @@ def _tokens_that_fit(model: "PreTrainedModel") -> int:
     with torch.inference_mode():
         model(input_ids=torch.tensor([[5]], device=device_of(model)), past_key_values=cache, use_cache=True)
     each: dict[str, int] = {}
-    for keys, values, _ in cache:
+    layers: Any = cache  # it is typed as if one could be empty
+    for keys, values, _ in layers:
         each[str(keys.device)] = each.get(str(keys.device), 0) + keys.nbytes + values.nbytes
     return min(int(CACHE_SHARE * _free(device) / size) for device, size in each.items())
 

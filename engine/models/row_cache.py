@@ -33,7 +33,8 @@ class RowCache(Cache):
             lengths: tokens of each without the padding.
         """
         rows, longest = len(self.lengths), max(lengths)
-        read = [pair[:2] for pair in prompts]
+        layers: Any = prompts  # it is typed as if one could be empty
+        read = [pair[:2] for pair in layers]
         if not self._kept:
             self._kept = [[tensor[:0] for tensor in layer] for layer in read]
         self._make_room(rows + len(lengths), longest)

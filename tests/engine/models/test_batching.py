@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.adapters.store import Card, publish
-from engine.errors import Busy, Failure
+from engine.errors import Busy, Failure, StudioError
 from engine.models.batch import LoneBatch, RowBatch
 from engine.models.host import Host
 from engine.models.loader import load_model, load_tokenizer
@@ -146,7 +146,7 @@ def _family(kind: str) -> Any:
         "num_key_value_heads": 2, "vocab_size": 49152, "max_position_embeddings": 512, "head_dim": 16,
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
     }  # fmt: skip
-    sliding = {"sliding_window": 8}
+    sliding: Any = {"sliding_window": 8}
     configs = {
         "llama": lambda: transformers.LlamaConfig(**options),
         "qwen2": lambda: transformers.Qwen2Config(**options),
@@ -277,7 +277,7 @@ def test_stop_strings_end_a_reply_across_tokens(host, starter):
 def test_plain_text_is_continued_without_a_template(host, starter):
     reply = host.generate("The capital of France is", Sampling(max_new_tokens=5, temperature=0), starter).wait()
     assert "Paris" in reply.text and reply.prompt_tokens == 5
-    with pytest.raises(Failure.__base__, match="empty"):
+    with pytest.raises(StudioError, match="empty"):
         host.generate("", Sampling(), starter).wait()
 
 

@@ -33,7 +33,7 @@ def _probabilities(scores, sampling: Sampling):
     import torch
     from transformers.generation import logits_process as lp
 
-    ids = torch.tensor([[3, 3, 7]])
+    ids: Any = torch.tensor([[3, 3, 7]])
     scores = lp.RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty)(ids, scores[None].clone())
     scores = lp.TemperatureLogitsWarper(sampling.temperature)(ids, scores)
     if sampling.top_k:
