@@ -284,6 +284,7 @@ def test_a_size_is_shown_as_it_is_drawn(pictures):
 
 def test_tokens_are_counted(pictures):
     app = _draw_page()
+    assert "tokens" not in _texts(app), "there is nothing to count"
     app.text_area(key="draw.prompt").set_value("a red apple " * 20).run()
     assert "of 16 tokens" in _texts(app)
     assert "beyond the limit" in _texts(app)
