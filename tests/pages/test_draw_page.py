@@ -101,6 +101,14 @@ def test_restoring_from_a_png_fills_the_form(pictures, drawn):
         assert gallery.image_of(again).tobytes() == image.tobytes()
 
 
+def test_restoring_from_a_png_takes_the_last_result_away(drawn):
+    content = png_bytes(Image.new("RGB", (8, 8)), Recipe(prompt="a cat"))
+    drawn.file_uploader(key="draw.restore.0").upload("it.png", content, "image/png").run()
+    assert drawn.text_area(key="draw.prompt").value == "a cat"
+    assert drawn.session_state["draw.shown"] == []
+    assert "How it was made" not in [expander.label for expander in drawn.expander]
+
+
 def test_a_png_that_says_nothing_is_one_clear_sentence(pictures):
     app = _draw_page()
     app.file_uploader(key="draw.restore.0").upload("it.png", png_bytes(Image.new("RGB", (8, 8))), "image/png").run()
