@@ -284,6 +284,10 @@ def test_an_idea_goes_once_the_prompt_is_typed_by_hand(pictures):
     assert [picture.recipe.idea for picture in gallery.find()] == [None, "猫"]
 
 
+def test_the_prompt_is_called_as_everywhere_in_chinese(pictures):
+    assert open_page(PAGE, language="zh").text_area(key="draw.prompt").label == "提示词"
+
+
 def test_a_size_is_shown_as_it_is_drawn(pictures):
     app = _draw_page()
     app.number_input(key="draw.width").set_value(100).run()
