@@ -168,7 +168,7 @@ def test_repainting_without_a_mask_is_refused_and_with_one_keeps_the_rest(drawn)
 @pytest.mark.parametrize("lost", ["source", "mask"])
 def test_what_is_not_kept_any_more_is_chosen_anew(pictures, lost):
     kept = gallery.keep_source(Image.new("L", (64, 64), 255))
-    recipe = Recipe(mode="inpaint", prompt="a cat", **{"source": kept, "mask": kept, lost: "0" * 64})
+    recipe = Recipe(mode="inpaint", prompt="a cat", source=kept, mask=kept).model_copy(update={lost: "0" * 64})
     app = _draw_page()
     content = png_bytes(Image.new("RGB", (64, 64)), recipe)
     app.file_uploader(key="draw.restore.0").upload("it.png", content, "image/png").run()
