@@ -88,8 +88,8 @@ def preflight(spec: SftSpec) -> Verdict:
 
 
 def gib(size: float) -> str:
-    """A size for a sentence."""
-    return f"{size / 2**30:.1f} GiB"
+    """A size for a sentence; in MiB where GiB would be 0.0."""
+    return f"{size / 2**20:.1f} MiB" if 0 < size < 2**30 / 20 else f"{size / 2**30:.1f} GiB"
 
 
 def _prepared(spec: SftSpec) -> Prepared | None:

@@ -10,7 +10,7 @@ from engine.diffusion.schedulers import TITLES
 from engine.feedback import pictures as judgements
 from engine.feedback.schema import Verdict
 from pages.image.draw_source import ENDINGS, MOST_MEGABYTES
-from pages.image.draw_state import draw_again, restore, start_from
+from pages.image.draw_state import draw_again, fill, restore, start_from
 from pages.shared import frame
 from pages.shared.i18n import t
 from pages.shared.labels import literal, when
@@ -80,6 +80,7 @@ def _restore_file(turn: int) -> None:
         return
     with frame.errors_shown():
         restore(read_recipe(file.getvalue(), file.name))
+        fill({"shown": []})  # the last result is none of this recipe's
         st.session_state["draw.restore.turn"] = turn + 1
         st.toast(t("The form is as it was for this picture."), icon=":material/check:")
 

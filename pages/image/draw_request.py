@@ -99,6 +99,18 @@ def _prompt(form: Form) -> None:
         placeholder=t("What the picture shows, such as “{example}”", example=EXAMPLE),
         on_change=form.save,
     )
+    if st.session_state[form.key("prompt")].strip():
+        _tokens(form)
+    st.text_input(
+        t("Not in the picture"),
+        key=form.key("negative_prompt"),
+        placeholder=t("Negative prompt: what to keep away from"),
+        on_change=form.save,
+    )
+
+
+def _tokens(form: Form) -> None:
+    """How much of the prompt's room is used."""
     tokens = tokens_of(form)
     used = tokens.count(st.session_state[form.key("prompt")])
     said = t("{used} of {limit} tokens", used=used, limit=tokens.limit)
@@ -106,12 +118,6 @@ def _prompt(form: Form) -> None:
         st.caption(f":red[{said}] · {t('The model does not see what is beyond the limit.')}")
     else:
         st.caption(said if tokens.exact else t("about {used} of {limit} tokens", used=used, limit=tokens.limit))
-    st.text_input(
-        t("Not in the picture"),
-        key=form.key("negative_prompt"),
-        placeholder=t("Negative prompt: what to keep away from"),
-        on_change=form.save,
-    )
 
 
 def _settings(form: Form) -> None:

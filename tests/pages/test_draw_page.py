@@ -101,6 +101,14 @@ def test_restoring_from_a_png_fills_the_form(pictures, drawn):
         assert gallery.image_of(again).tobytes() == image.tobytes()
 
 
+def test_restoring_from_a_png_takes_the_last_result_away(drawn):
+    content = png_bytes(Image.new("RGB", (8, 8)), Recipe(prompt="a cat"))
+    drawn.file_uploader(key="draw.restore.0").upload("it.png", content, "image/png").run()
+    assert drawn.text_area(key="draw.prompt").value == "a cat"
+    assert drawn.session_state["draw.shown"] == []
+    assert "How it was made" not in [expander.label for expander in drawn.expander]
+
+
 def test_a_png_that_says_nothing_is_one_clear_sentence(pictures):
     app = _draw_page()
     app.file_uploader(key="draw.restore.0").upload("it.png", png_bytes(Image.new("RGB", (8, 8))), "image/png").run()
@@ -160,7 +168,7 @@ def test_repainting_without_a_mask_is_refused_and_with_one_keeps_the_rest(drawn)
 @pytest.mark.parametrize("lost", ["source", "mask"])
 def test_what_is_not_kept_any_more_is_chosen_anew(pictures, lost):
     kept = gallery.keep_source(Image.new("L", (64, 64), 255))
-    recipe = Recipe(mode="inpaint", prompt="a cat", **{"source": kept, "mask": kept, lost: "0" * 64})
+    recipe = Recipe(mode="inpaint", prompt="a cat", source=kept, mask=kept).model_copy(update={lost: "0" * 64})
     app = _draw_page()
     content = png_bytes(Image.new("RGB", (64, 64)), recipe)
     app.file_uploader(key="draw.restore.0").upload("it.png", content, "image/png").run()
@@ -276,6 +284,10 @@ def test_an_idea_goes_once_the_prompt_is_typed_by_hand(pictures):
     assert [picture.recipe.idea for picture in gallery.find()] == [None, "猫"]
 
 
+def test_the_prompt_is_called_as_everywhere_in_chinese(pictures):
+    assert open_page(PAGE, language="zh").text_area(key="draw.prompt").label == "提示词"
+
+
 def test_a_size_is_shown_as_it_is_drawn(pictures):
     app = _draw_page()
     app.number_input(key="draw.width").set_value(100).run()
@@ -284,6 +296,7 @@ def test_a_size_is_shown_as_it_is_drawn(pictures):
 
 def test_tokens_are_counted(pictures):
     app = _draw_page()
+    assert "tokens" not in _texts(app), "there is nothing to count"
     app.text_area(key="draw.prompt").set_value("a red apple " * 20).run()
     assert "of 16 tokens" in _texts(app)
     assert "beyond the limit" in _texts(app)

@@ -93,3 +93,12 @@ def test_the_command_line_gives_the_verdict(studio, starter, sample_dataset):
     assert code == 0, errors
     assert document["fits"] is True and document["memory"]["total"] > 2**29
     assert studio("runs", "list", "--json")[1] == []
+
+
+def test_small_sizes_are_told_in_mib():
+    assert [preflight.gib(size) for size in (0, 2**20, 40 * 2**20, 2**30)] == [
+        "0.0 GiB",
+        "1.0 MiB",
+        "40.0 MiB",
+        "1.0 GiB",
+    ]
