@@ -1,6 +1,5 @@
 """An adapter as one file to hand on: a zip of PEFT's files, or a picture model's LoRA as kohya or diffusers write it."""
 
-import json
 import os
 import tempfile
 import zipfile
@@ -8,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.adapters.formats import diffusers, kohya
-from engine.adapters.formats.metadata import header
+from engine.adapters.formats.metadata import header, origin_header
 from engine.adapters.lora import Layer, read_lora, save
 from engine.adapters.store import CARD, CONFIG, COVER, WEIGHTS, check_files, parts, read_adapter
 from engine.errors import BadInput
@@ -86,9 +85,7 @@ def _export_image(name: str, out: Path, format: str, fold: bool) -> int:
     if fold:
         lora = {part: {path: _folded(layer) for path, layer in layers.items()} for part, layers in lora.items()}
     refuse_file(out)
-    metadata = header(adapter, lora)
-    if adapter.card.method == "merge":
-        metadata["studio.merge"] = json.dumps(adapter.card.spec, ensure_ascii=False)
+    metadata = header(adapter, lora) | origin_header(adapter.card)
     if format == "kohya":
         tensors = kohya.write(lora, adapter.card.family or "other")
     else:

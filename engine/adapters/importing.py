@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.adapters.formats import diffusers, kohya
 from engine.adapters.formats.family import family, other_family
-from engine.adapters.formats.metadata import read_metadata, worth_keeping
+from engine.adapters.formats.metadata import origin, read_metadata, worth_keeping
 from engine.adapters.lora import Lora, damaged, live_names, read_part, write_part
 from engine.adapters.pickles import refuse_pickle
 from engine.adapters.store import (
@@ -96,6 +96,7 @@ def _import_image(file: Path, keys: list[str], name: str) -> Adapter:
         family=family(lora, metadata, keys, file.name),
         trigger_words=metadata.get("modelspec.trigger_phrase", "")[:500],
         metadata=worth_keeping(metadata),
+        **origin(metadata),
     )
     with tempfile.TemporaryDirectory(dir=settings().var) as folder:
         write_image(Path(folder), lora, card.base_model)

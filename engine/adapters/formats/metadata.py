@@ -1,15 +1,18 @@
 """What a LoRA file says of itself in its header, as A1111, ComfyUI and others look for it (`ss_*`, `modelspec.*`)."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.adapters.lora import Lora, damaged, most
-from engine.adapters.store import Adapter
+from engine.adapters.store import Adapter, Card
 
 _PREFIXES = ("ss_", "modelspec.")
 _LONGEST = {"ss_tag_frequency": 65_536}
 _LONG = 4_096
 _MOST = 200
+_LONGEST_ORIGIN = 2**20
 _VERSIONS = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
 _ARCHITECTURES = {
     "sd1": "stable-diffusion-v1/lora",
@@ -71,3 +74,26 @@ def header(adapter: Adapter, lora: Lora) -> dict[str, str]:
     if card.method == "merge" and isinstance(parents, list):
         told["modelspec.merged_from"] = ", ".join(parent["name"] for parent in parents)
     return told
+
+
+def origin_header(card: Card) -> dict[str, str]:
+    """How an adapter was made, as `origin` reads it: a merge's recipe, of a training the prompt alone."""
+    if card.method == "merge":
+        return {"studio.merge": json.dumps(card.spec, ensure_ascii=False)}
+    if card.method == "dreambooth":
+        spec = {"instance_prompt": card.spec.get("instance_prompt")}
+        return {"studio.dreambooth": json.dumps(spec, ensure_ascii=False)}
+    return {}
+
+
+def origin(metadata: dict[str, str]) -> dict[str, Any]:
+    """The card's `method` and `spec` in a file that a studio wrote; nothing of any other."""
+    for method in ("merge", "dreambooth"):
+        try:
+            spec = json.loads(metadata.get(f"studio.{method}", "")[:_LONGEST_ORIGIN])
+            named = all(isinstance(parent["name"], str) for parent in spec.get("parents", []))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            continue
+        if named:
+            return {"method": method, "spec": spec}
+    return {}

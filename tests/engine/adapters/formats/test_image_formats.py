@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from engine.adapters.export import export
 from engine.adapters.formats import diffusers, kohya
 from engine.adapters.formats.family import family
+from engine.adapters.formats.metadata import origin
 from engine.adapters.importing import import_adapter
 from engine.adapters.lora import Layer, Lora, read_lora
 from engine.adapters.merging.merge import merge
@@ -264,6 +265,19 @@ def test_the_family_is_told_by_sizes_then_by_words(models):
         family(rest, {"ss_base_model_version": "flux1"}, [], "x")
 
 
+def test_our_own_file_says_what_it_was_learnt_from(models, tmp_path):
+    spec = {"instance_prompt": "a zorp robot", "output": "/home/ann"}
+    put("zorp", _lora(models, 1), kind="image", family="sd1", method="dreambooth", spec=spec)
+    export("zorp", tmp_path / "zorp.safetensors")
+    card = import_adapter(tmp_path / "zorp.safetensors", "again").card
+    assert (card.method, card.spec) == ("dreambooth", {"instance_prompt": "a zorp robot"})
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "3", '{"parents": [1]}', '{"parents": 1}', "[" * 100_000])
+def test_a_note_of_another_hand_is_no_origin(note):
+    assert origin({"studio.merge": note}) == {}
+
+
 def test_picture_loras_merge_part_by_part(models, tmp_path):
     one, two = _lora(models, 1), {"unet": _lora(models, 5)["unet"]}
     put("one", one, kind="image", family="sd1", base_model="a", trigger_words="zvx")
@@ -282,6 +296,8 @@ def test_picture_loras_merge_part_by_part(models, tmp_path):
     with safe_open(tmp_path / "both.safetensors", framework="pt") as file:
         told = file.metadata()
     assert told["modelspec.merged_from"] == "one, two" and json.loads(told["studio.merge"])["method"] == "cat"
+    again = import_adapter(tmp_path / "both.safetensors", "again").card
+    assert (again.method, again.spec) == ("merge", json.loads(told["studio.merge"]))
     put("large", two, kind="image", family="sdxl", base_model="a")
     with pytest.raises(BadInput, match="only adapters of one base"):
         merge([("one", 1), ("large", 1)], "no")
