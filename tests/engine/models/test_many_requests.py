@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.adapters.store import Card, publish
-from engine.errors import Busy, Failure, StudioError
+from engine.errors import BadInput, Busy, Failure
 from engine.models.batch import LoneBatch, RowBatch
 from engine.models.host import Host
 from engine.models.loader import load_model, load_tokenizer
@@ -146,7 +146,8 @@ def _family(kind: str) -> Any:
         "num_key_value_heads": 2, "vocab_size": 49152, "max_position_embeddings": 512, "head_dim": 16,
         "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
     }  # fmt: skip
-    sliding: Any = {"sliding_window": 8}
+    sliding: dict[str, Any] = {"sliding_window": 8}
+    short: dict[str, Any] = {**options, "max_position_embeddings": 64}
     configs = {
         "llama": lambda: transformers.LlamaConfig(**options),
         "qwen2": lambda: transformers.Qwen2Config(**options),
@@ -157,7 +158,7 @@ def _family(kind: str) -> Any:
             **options, **sliding, use_sliding_window=True, max_window_layers=1
         ),
         "llama with dynamic positions": lambda: transformers.LlamaConfig(
-            **{**options, "max_position_embeddings": 64},
+            **short,
             rope_parameters={"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 8.0},
         ),
         "bloom": lambda: transformers.BloomConfig(
@@ -277,7 +278,7 @@ def test_stop_strings_end_a_reply_across_tokens(host, starter):
 def test_plain_text_is_continued_without_a_template(host, starter):
     reply = host.generate("The capital of France is", Sampling(max_new_tokens=5, temperature=0), starter).wait()
     assert "Paris" in reply.text and reply.prompt_tokens == 5
-    with pytest.raises(StudioError, match="empty"):
+    with pytest.raises(BadInput, match="empty"):
         host.generate("", Sampling(), starter).wait()
 
 
@@ -341,7 +342,7 @@ def test_a_step_that_fails_ends_its_requests_and_the_next_ones_are_answered(host
     sampling = Sampling(max_new_tokens=50, temperature=0)
     expected = host.generate(_asked("Hello"), sampling, tiny).wait().text
     model = host._owners[tiny].owners[0].model
-    forward, calls = model.forward, SimpleNamespace(left=8)
+    forward, calls = model.forward, SimpleNamespace(left=10**9)
 
     def failing(*arguments: Any, **options: Any) -> Any:
         calls.left -= 1
@@ -350,7 +351,11 @@ def test_a_step_that_fails_ends_its_requests_and_the_next_ones_are_answered(host
         return forward(*arguments, **options)
 
     monkeypatch.setattr(model, "forward", failing)
-    for stream in [host.generate(_asked("Hello"), sampling, tiny) for _ in range(3)]:
+    streams = [host.generate(_asked("Hello"), Sampling(max_new_tokens=400, temperature=0), tiny) for _ in range(3)]
+    while host.counters()[tiny].running < 3:
+        time.sleep(0.001)
+    calls.left = 1
+    for stream in streams:
         with pytest.raises(RuntimeError, match="out of memory"):
             stream.wait(timeout=60)
     assert host.generate(_asked("Hello"), sampling, tiny).wait(timeout=60).text == expected
