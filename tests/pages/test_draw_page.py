@@ -340,8 +340,10 @@ def test_favourites_are_starred_and_found(pictures):
 
 
 def test_without_the_model_the_page_says_so(studio_home, monkeypatch):
+    from engine.diffusion import catalog
     from engine.settings import settings
 
+    monkeypatch.setattr(catalog, "STARTER_FOLDER", studio_home / "gone")
     monkeypatch.setenv("STUDIO_PICTURE_MODEL", "nothing-here")
     settings.cache_clear()
     (settings().models / "zz-small").unlink()
