@@ -109,7 +109,7 @@ def test_adapters_embeddings_and_picture_models_are_listed(client):
     models = {model.id: model for model in client.models.list()}
     assert next(iter(models)) == MODEL
     assert {name: model.kind for name, model in models.items()} == {
-        MODEL: "chat", "red": "chat", "minilm": "embedding", "e5": "embedding", "zz-small": "image",
+        MODEL: "chat", "red": "chat", "minilm": "embedding", "e5": "embedding", "starter": "image", "zz-small": "image",
     }  # fmt: skip
     assert models["red"].parent == MODEL and client.models.retrieve("red").id == "red"
     with pytest.raises(openai.NotFoundError, match="no model “judge”"):
