@@ -19,7 +19,10 @@ from engine.training.checkpoints import newest_complete, step_of
 from engine.training.dreambooth_sample import sample_subject
 from tests.engine.training.helpers import kill, losses, until
 
-FAST = ["--max-steps", 12, "--save-steps", 4, "--sample-steps", 100, "--batch-size", 2, "--rank", 4, "--samples", 0]
+FAST = [
+    "--max-steps", 12, "--save-steps", 4, "--sample-steps", 100, "--batch-size", 2, "--rank", 4, "--samples", 0,
+    "--target-modules", "attention", "--no-train-text-encoder",
+]  # fmt: skip
 
 
 def train(studio, images, adapter, *more):
