@@ -77,7 +77,8 @@ def _trained(spec: DreamboothSpec, shapes: dict[str, list[int]]) -> int:
     sizes = {name: shape[0] + math.prod(shape[1:]) for name, shape in shapes.items()}
     total = spec.rank * sum(size for name, size in sizes.items() if name.endswith(_ATTENTION))
     if spec.target_modules == "attention-and-convolutions":
-        total += spec.rank * sum(sizes[name] for name, shape in shapes.items() if len(shape) == 4 and "resnets" in name)
+        convolutions = (name for name, shape in shapes.items() if len(shape) == 4 and name.startswith("unet."))
+        total += spec.rank * sum(sizes[name] for name in convolutions if "resnets" in name or "samplers" in name)
     if spec.train_text_encoder:
         total += spec.text_rank * sum(
             size for name, size in sizes.items() if name.endswith(_IN_TEXT) and "add_embedding" not in name

@@ -156,7 +156,8 @@ def make_adapter(folder, name):
 def test_what_the_model_decides_is_written_into_the_spec(robot, pictures):
     spec = completed(parse_dreambooth({"images": str(robot), "instance_prompt": "a picture of zorp", "adapter": "a", "model": pictures,
                                        "class_prompt": "cat", "repeats": 10, "batch_size": 3}))  # fmt: skip
-    assert (spec.resolution, spec.learning_rate, spec.text_learning_rate) == (64, 1e-3, 5e-4)
+    assert (spec.resolution, spec.learning_rate, spec.text_learning_rate) == (64, 2e-3, 1e-3)
+    assert (spec.target_modules, spec.train_text_encoder) == ("attention-and-convolutions", True)
     assert (spec.max_steps, spec.trigger_words, spec.prior_preservation) == (17, "zorp", True)
     assert spec.sample_prompts == ["a picture of zorp", "cat"]
     assert completed(spec) == spec
@@ -191,7 +192,7 @@ def test_the_verdict_counts_memory_and_says_what_would_fit(robot, pictures, monk
     pipe = tiny_pipeline()
     weights = sum(each.numel() for part in (pipe.unet, pipe.vae, pipe.text_encoder) for each in part.parameters())
     assert verdict.memory.model == pytest.approx(4 * weights, rel=0.01)
-    for more in ({}, {"train_text_encoder": True}):
+    for more in ({}, {"train_text_encoder": False, "target_modules": "attention"}):
         other = spec.model_copy(update=more)
         trained = sum(each.numel() for each in PictureModel(tiny_pipeline(), other).parameters() if each.requires_grad)
         assert dreambooth_memory.needed(other, resolve(pictures)).adapter == 8 * trained
