@@ -18,9 +18,8 @@ from engine.diffusion.catalog import PictureSource, fingerprint, resolve
 from engine.diffusion.drawing import Drawing, DrawRequest, Progress, check, draw
 from engine.diffusion.families import family
 from engine.diffusion.live_loras import LiveLoras, complete
-from engine.errors import Failure
 from engine.models import host as models
-from engine.models.owner import LoadedModel, Owner
+from engine.models.loaded import LoadedModel, Owner, OwnerThread, give_back, unloaded
 
 
 class DrawStream:
@@ -169,7 +168,7 @@ class PictureHost:
         return memory.admit(source.name, needed, start)
 
 
-class PictureOwner:
+class PictureOwner(OwnerThread[_Task]):
     """One picture model and the thread that owns it.
 
     Args:
@@ -180,30 +179,11 @@ class PictureOwner:
     """
 
     def __init__(self, source: PictureSource, mark: str, estimate: int, after: list[Owner]):
-        self.name = source.name
+        super().__init__(source.name, estimate, after)
         self.fingerprint = mark
-        self.bytes = estimate
-        self.last_used = time.monotonic()
         self._source = source
-        self._queue: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._count = 0  # requests not ended yet
-        self._closed = False  # whether requests are refused; changes once, under the lock
         self._now = False
-        self._lock = threading.Lock()
-        self._after = after
-        self._description = LoadedModel(source.name, estimate, {}, "", [], 0)
-        self._thread = threading.Thread(target=self._run, name=f"pictures {source.name}", daemon=True)
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still takes requests."""
-        return not self._closed
-
-    @property
-    def busy(self) -> int:
-        """Requests in progress or waiting."""
-        return self._count
+        self.start()
 
     def submit(self, task: _Task) -> bool:
         """Queue a request; False if the owner takes none any more."""
@@ -213,10 +193,6 @@ class PictureOwner:
             self._count += 1
             self._queue.put(task)
             return True
-
-    def describe(self) -> LoadedModel:
-        """A snapshot for a page."""
-        return replace(self._description, bytes=self.bytes, busy=self._count)
 
     def close(self, now: bool = False) -> None:
         """Take no more requests, and end after those there are.
@@ -228,10 +204,6 @@ class PictureOwner:
             self._closed = True
             self._now = self._now or now
             self._queue.put(None)
-
-    def join(self) -> None:
-        """Wait until it has ended and its memory is free."""
-        self._thread.join()
 
     # everything below runs in the owner thread
 
@@ -246,14 +218,13 @@ class PictureOwner:
                 if not self._now:
                     self._draw(task)
                 else:
-                    self._end(task, error=_unloaded())
+                    self._end(task, error=unloaded())
         finally:
-            self._refuse_all(_unloaded())
+            self._refuse_all(unloaded())
             self._free()
 
     def _load(self) -> None:
-        while self._after:
-            self._after.pop().join()
+        self._wait_for_memory()
         self.pipe = pipelines.load(self._source)
         self.loras = LiveLoras(self.pipe, self._source, self.fingerprint)
         self.bytes = sum(_size(part) for part in self.pipe.components.values())
@@ -281,13 +252,8 @@ class PictureOwner:
         task.stream.finish(drawings, error)
 
     def _describe_now(self) -> None:
-        places: dict[str, int] = {}
-        for part in self.pipe.components.values():
-            if hasattr(part, "parameters"):
-                label = str(part.device)
-                places[label] = places.get(label, 0) + 1
-        dtype = str(self.pipe.unet.dtype).removeprefix("torch.")
-        self._description = LoadedModel(self.name, self.bytes, places, dtype, self.loras.loaded, 0)
+        places = (str(part.device) for part in self.pipe.components.values() if hasattr(part, "parameters"))
+        self._tell(places, self.pipe.unet.dtype, self.loras.loaded)
 
     def _refuse_all(self, error: Exception) -> None:
         with self._lock:
@@ -299,18 +265,8 @@ class PictureOwner:
                 task.stream.finish(error=error)
 
     def _free(self) -> None:
-        import gc
-
-        import torch
-
         del self.pipe, self.loras
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
-def _unloaded() -> Failure:
-    return Failure("The model was unloaded: ask again to load it anew.")
+        give_back()
 
 
 def _size(part: Any) -> int:

@@ -6,7 +6,8 @@ Decides which copy a request goes to and nothing else; how many there are is `en
 from dataclasses import replace
 
 from engine.errors import Busy
-from engine.models.owner import Counters, LoadedModel, ModelOwner, Owner
+from engine.models.loaded import LoadedModel, Owner
+from engine.models.owner import Counters, ModelOwner
 from engine.models.placement import Plan
 from engine.models.schedule import Job
 
@@ -28,7 +29,7 @@ class Copies:
         self.owners: list[ModelOwner] = []
         for place in plan.places:
             neighbours = plan.places.count(place)
-            owner = ModelOwner(name, estimate, [*after], counters, place, neighbours, self._hand_over)
+            owner = ModelOwner(name, estimate, [*after], counters, place, neighbours, self.submit)
             self.owners.append(owner)
         for owner in self.owners:
             owner.start()
@@ -106,7 +107,3 @@ class Copies:
         """Wait until all have ended and their memory is free."""
         for owner in self.owners:
             owner.join()
-
-    def _hand_over(self, job: Job) -> bool:
-        """What a copy that failed cannot answer goes to another."""
-        return self.submit(job)

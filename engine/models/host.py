@@ -18,7 +18,8 @@ from engine.models import placement
 from engine.models.adapters import refuse_other_base
 from engine.models.catalog import fingerprint, resolve
 from engine.models.copies import Copies
-from engine.models.owner import Counters, LoadedModel, Owner
+from engine.models.loaded import LoadedModel, Owner
+from engine.models.owner import Counters
 from engine.models.request import Messages, Priority, ReplyStream, Sampling
 from engine.models.schedule import Job
 from engine.settings import settings

@@ -5,13 +5,11 @@ that touches the model happens in its thread.
 """
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import Busy, Failure
 from engine.models import loader
@@ -19,13 +17,11 @@ from engine.models.adapters import AdapterSlots, slot_of
 from engine.models.batch import Batch, LoneBatch, Pieces, RowBatch
 from engine.models.catalog import fingerprint, resolve
 from engine.models.generation import Generation
+from engine.models.loaded import Owner, OwnerThread, give_back, unloaded
 from engine.models.probe import tokens_that_fit
 from engine.models.request import Reply
 from engine.models.schedule import Job, Schedule
 from engine.settings import settings
-
-if TYPE_CHECKING:
-    from engine.models.placement import Plan
 
 ROWS = {"cpu": 32, "cuda": 128}
 """Requests decoded at once where the settings do not say."""
@@ -33,49 +29,6 @@ CHUNK = {"cpu": 256, "cuda": 2048}
 """Prompt tokens read in one pass: what everybody else waits for."""
 
 _log = logging.getLogger(__name__)
-
-
-class Owner(Protocol):
-    """A loaded model and its thread, as far as memory is concerned."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def bytes(self) -> int: ...
-
-    @property
-    def last_used(self) -> float: ...
-
-    @property
-    def alive(self) -> bool: ...
-
-    @property
-    def busy(self) -> int: ...
-
-    def close(self) -> None: ...
-
-    def join(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """What a page shows of a model in memory."""
-
-    name: str
-    bytes: int
-    devices: dict[str, int]
-    """How many of its layers (or whole parts) sit on each device, `disk` included."""
-    dtype: str
-    adapters: list[str]
-    busy: int
-    """Requests in progress or waiting."""
-    trouble: str = ""
-    """Why it answers nobody."""
-    copies: "list[LoadedModel]" = field(default_factory=list)
-    """Of a chat model: each of them."""
-    plan: "Plan | None" = None
-    """Of a chat model: where its copies go, and why."""
 
 
 @dataclass
@@ -100,7 +53,7 @@ class Counters:
                 self.tokens += reply.tokens
 
 
-class ModelOwner:
+class ModelOwner(OwnerThread[Job]):
     """One copy of a model and the thread that owns it, which begins with `start`.
 
     Args:
@@ -123,43 +76,20 @@ class ModelOwner:
         neighbours: int,
         hand_over: Callable[[Job], bool],
     ):
-        self.name = name
-        self.bytes = estimate
-        self.last_used = time.monotonic()
+        super().__init__(name, estimate, after)
         self.running = 0
         """Requests in progress."""
         self._counters = counters
         self._place = place
         self._neighbours = neighbours
         self._hand_over = hand_over
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._count = 0  # requests not ended yet
-        self._closed = False  # whether requests are refused; changes once, under the lock
-        self._lock = threading.Lock()
-        self._after = after
         self._running: list[Job] = []
         self._batches: dict[str | None, Batch] = {}  # by the slot that cannot be mixed with others; None for all else
-        self._description = LoadedModel(name, estimate, {}, "", [], 0)
-        self._thread = threading.Thread(target=self._run, name=f"model {name}", daemon=True)
-
-    def start(self) -> None:
-        """Begin to load."""
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still takes requests."""
-        return not self._closed
 
     @property
     def ready(self) -> bool:
         """Whether it is loaded."""
         return bool(self._description.dtype)
-
-    @property
-    def busy(self) -> int:
-        """Requests in progress or waiting."""
-        return self._count
 
     def submit(self, job: Job) -> bool:
         """Queue a request; False if the owner takes none any more.
@@ -181,17 +111,9 @@ class ModelOwner:
             self._queue.put(job)
             return True
 
-    def describe(self) -> LoadedModel:
-        """A snapshot for a page."""
-        return replace(self._description, bytes=self.bytes, busy=self._count)
-
     def close(self) -> None:
         """Ask the thread to end after its current step."""
         self._queue.put(None)
-
-    def join(self) -> None:
-        """Wait until it has ended and its memory is free."""
-        self._thread.join()
 
     # everything below runs in the owner thread
 
@@ -202,7 +124,6 @@ class ModelOwner:
             self._fail(error)
             self._free()
             return
-        end = Failure("The model was unloaded: ask again to load it anew.")
         try:
             while self._take_requests():
                 self._let_in()
@@ -210,7 +131,7 @@ class ModelOwner:
                     self._advance(batch.step, batch.jobs)
             for job in list(self._running):
                 self._end(job, reply=job.generation.reply())
-            self._refuse_all(end)
+            self._refuse_all(unloaded())
         except Exception as error:  # nobody may wait for an end that does not come
             for job in self._running:
                 job.stream.finish(error=error)
@@ -218,8 +139,7 @@ class ModelOwner:
         self._free()
 
     def _load(self) -> None:
-        while self._after:
-            self._after.pop().join()
+        self._wait_for_memory()
         source = resolve(self.name)
         self.tokenizer = loader.load_tokenizer(self.name)
         self.model = loader.load_model(self.name, replace(loader.Placement.from_settings(), device_map=self._place))
@@ -317,12 +237,9 @@ class ModelOwner:
         job.stream.finish(reply, error)
 
     def _describe_now(self) -> None:
-        places: dict[str, int] = {}
-        for place in getattr(self.model, "hf_device_map", {"": self.model.device}).values():
-            label = f"cuda:{place}" if isinstance(place, int) else str(place)
-            places[label] = places.get(label, 0) + 1
-        dtype = str(self.model.dtype).removeprefix("torch.")
-        self._description = LoadedModel(self.name, self.bytes, places, dtype, self.slots.loaded, 0)
+        places = getattr(self.model, "hf_device_map", {"": self.model.device}).values()
+        labels = (f"cuda:{place}" if isinstance(place, int) else str(place) for place in places)
+        self._tell(labels, self.model.dtype, self.slots.loaded)
 
     def _refuse_all(self, error: Exception, hand_over: bool = False) -> None:
         with self._lock:
@@ -349,13 +266,7 @@ class ModelOwner:
             return False
 
     def _free(self) -> None:
-        import gc
-
-        import torch
-
         self._batches.clear()
         for name in ("model", "slots"):  # neither is there if loading failed
             self.__dict__.pop(name, None)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_back()

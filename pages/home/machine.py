@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine.devices import Device, devices
-from engine.models.owner import LoadedModel
+from engine.models.loaded import LoadedModel
 from pages.shared import frame
 from pages.shared.host import studio_host
 from pages.shared.i18n import t
