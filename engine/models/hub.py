@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import Failure
@@ -33,8 +34,14 @@ def fetched(name: str, fetch: Callable[[], str | Path]) -> Path:
 
 def fingerprint(weights: Iterable[Path]) -> str:
     """Sixteen hex digits that stay the same wherever a model lies: names, shapes and first megabyte of its weights."""
+    return _fingerprint(tuple((path, (stat := path.stat()).st_mtime_ns, stat.st_size) for path in weights))
+
+
+@lru_cache(maxsize=64)
+def _fingerprint(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Of files as they were changed last: every request with an adapter asks for it."""
     digest = hashlib.sha256()
-    for path in weights:
+    for path, _, _ in files:
         with path.open("rb") as file:
             digest.update(file.read(1 << 20))
     return digest.hexdigest()[:16]
