@@ -4,6 +4,7 @@ A row that cannot be read is the reason why, in its place. A file of any size is
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,15 @@ def columns(file: Path) -> list[str]:
     Raises:
         BadInput: as `read_rows`; or there is not one row.
     """
+    stat = file.stat() if file.is_file() else None
+    return list(_columns(file, stat and stat.st_mtime_ns, stat and stat.st_size))
+
+
+@lru_cache(maxsize=16)
+def _columns(file: Path, modified: int | None, size: int | None) -> tuple[str, ...]:
+    """Of a file as it was changed last: the page asks several times whenever it is drawn."""
     rows = first_rows(file, LOOKED_AT)
-    return list(dict.fromkeys(name for row in rows if not isinstance(row, str) for name in row))
+    return tuple(dict.fromkeys(name for row in rows if not isinstance(row, str) for name in row))
 
 
 def first_rows(file: Path, rows: int = 3) -> list[Row]:
