@@ -53,7 +53,8 @@ class PictureSource:
 
 def list_models() -> list[PictureSource]:
     """What a page can offer without asking any hub: the starter, then folders and files in the models' folders."""
-    found = {STARTER: PictureSource(STARTER, "starter", STARTER_FOLDER)}
+    starter = PictureSource(STARTER, "starter", STARTER_FOLDER)
+    found = {STARTER: starter} if (STARTER_FOLDER / INDEX).is_file() else {}
     for parent in [settings().models, *settings().model_folders]:
         for path in sorted(parent.iterdir()) if parent.is_dir() else []:
             if (path / INDEX).is_file():
@@ -78,13 +79,13 @@ def resolve(name: str | None, paths: bool = True) -> PictureSource:
     name = name or settings().picture_model
     for source in list_models():
         if source.name == name:
-            if source.kind == "starter" and not (STARTER_FOLDER / INDEX).is_file():
-                raise Failure(
-                    "The starter picture model is missing ({folder}): fetch the project again, or name another model in "
-                    "STUDIO_PICTURE_MODEL.",
-                    folder=STARTER_FOLDER,
-                )
             return source
+    if name == STARTER:
+        raise Failure(
+            "The starter picture model is missing ({folder}): fetch the project again, or name another model in "
+            "STUDIO_PICTURE_MODEL.",
+            folder=STARTER_FOLDER,
+        )
     path = Path(name)
     if paths or name == settings().picture_model:
         if (path / INDEX).is_file():

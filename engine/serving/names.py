@@ -4,6 +4,7 @@ Names come from strangers, so only what this machine has is found: nothing is do
 """
 
 import importlib.util
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +40,7 @@ def chat_model(name: str | None, default: str | None) -> Named:
         BadInput: it is an adapter of another kind, or damaged.
     """
     default = catalog.resolve(default).name
-    models = _chat_models(default)
-    if not name or name in models:
-        return Named(name or default, name or default)
-    adapter = _adapter(name, "chat")
-    base = adapter.card.base_model
-    return Named(name, base if base in models else default, adapter)
+    return _named(name, _chat_models(default), default, "chat")
 
 
 def picture_model(name: str | None) -> Named:
@@ -60,11 +56,7 @@ def picture_model(name: str | None) -> Named:
             "There is no picture model here: set STUDIO_PICTURE_MODEL, or put one under var/models.", status=404
         )
     default = settings().picture_model if settings().picture_model in models else models[0]
-    if not name or name in models:
-        return Named(name or default, name or default)
-    adapter = _adapter(name, "image")
-    base = adapter.card.base_model
-    return Named(name, base if base in models else default, adapter)
+    return _named(name, models, default, "image")
 
 
 def embedding_model(name: str | None) -> str:
@@ -107,13 +99,9 @@ def _chat_models(default: str) -> set[str]:
 
 
 def _picture_models() -> list[str]:
-    there = [source.name for source in picture_catalog.list_models() if source.kind != "starter" or _has_starter()]
+    there = [source.name for source in picture_catalog.list_models()]
     default = settings().picture_model
     return there if default in (*there, picture_catalog.STARTER) else [default, *there]
-
-
-def _has_starter() -> bool:
-    return (picture_catalog.STARTER_FOLDER / picture_catalog.INDEX).is_file()
 
 
 def _embeddings() -> list[str]:
@@ -121,6 +109,15 @@ def _embeddings() -> list[str]:
         name for name, known in EMBEDDINGS.items() if known.package and importlib.util.find_spec(known.package)
     ]
     return list(dict.fromkeys([*installed, *(base.embedding for base in bases.list_bases() if base.embedding)]))
+
+
+def _named(name: str | None, models: Container[str], default: str, kind: str) -> Named:
+    """A model of these, or an adapter of the kind with its base."""
+    if not name or name in models:
+        return Named(name or default, name or default)
+    adapter = _adapter(name, kind)
+    base = adapter.card.base_model
+    return Named(name, base if base in models else default, adapter)
 
 
 def _adapter(name: str, kind: str) -> Adapter:

@@ -89,7 +89,7 @@ def defaults_of(name: str) -> Defaults:
 
 def models() -> list[str]:
     """The models that can be drawn with at once."""
-    return [source.name for source in catalog.list_models() if source.kind != "starter" or model_source(source.name)]
+    return [source.name for source in catalog.list_models()]
 
 
 def take_defaults(form: Form) -> None:
