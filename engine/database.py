@@ -4,16 +4,20 @@ Tables belong to the modules that use them and hang on `Base`; a commit that ret
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any, TypeVar
 
 from sqlalchemy import DateTime, Engine, create_engine, event
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from engine.settings import settings
+
+Result = TypeVar("Result")
 
 
 class Base(DeclarativeBase):
@@ -60,6 +64,14 @@ def writing() -> Iterator[Session]:
             if sqlite:
                 db.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield db
+
+
+def again_if_raced(write: Callable[..., Result], *arguments: Any) -> Result:
+    """What a transaction that looks and then inserts gives; done anew if another one inserted the same row in between."""
+    try:
+        return write(*arguments)
+    except IntegrityError:
+        return write(*arguments)
 
 
 # taken before looking what is missing: threads and processes that start together must not create the same table twice

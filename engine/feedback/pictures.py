@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError
 from sqlalchemy import JSON, ColumnElement, Index, Select, and_, false, func, or_, select, text
 from sqlalchemy import delete as delete_rows
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from engine.database import Base, UtcTime, now, session, writing
+from engine.database import Base, UtcTime, again_if_raced, now, session, writing
 from engine.errors import BadInput
 from engine.feedback.schema import BROKEN_CHARACTER, Moment, Side, Verdict, Winner
 from engine.feedback.store import FeedbackFilter, where_common
@@ -127,10 +126,7 @@ def judge(picture: Judged, person: str, verdict: Verdict | None) -> PictureJudge
     Returns:
         The judgement as it is kept; None if there is none (any more).
     """
-    try:
-        return _judge(picture, person, verdict)
-    except IntegrityError:  # the same person's other tab judged it between our look and our insert
-        return _judge(picture, person, verdict)
+    return again_if_raced(_judge, picture, person, verdict)  # the same person may have two tabs
 
 
 def compare(a: Judged, b: Judged, winner: Winner, left_side: Side, person: str) -> PictureJudgement:
@@ -230,10 +226,7 @@ def restore(records: list[PictureJudgement]) -> int:
     Returns:
         How many were not here yet.
     """
-    try:
-        return _restore(records)
-    except IntegrityError:  # a picture was judged between our look and our insert: look again
-        return _restore(records)
+    return again_if_raced(_restore, records)
 
 
 def _restore(records: list[PictureJudgement]) -> int:

@@ -11,11 +11,10 @@ from typing import Any, Unpack
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import update as update_rows
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engine.data.records import Message
-from engine.database import now, session, writing
+from engine.database import again_if_raced, now, session, writing
 from engine.errors import BadInput
 from engine.feedback.schema import (
     Feedback,
@@ -86,10 +85,7 @@ def rate(
         **_side(reply),
         **judgement,
     )
-    try:
-        return _rate(record, list(judgement))
-    except IntegrityError:  # the same person's other tab rated the message between our look and our insert
-        return _rate(record, list(judgement))
+    return again_if_raced(_rate, record, list(judgement))  # the same person may have two tabs
 
 
 def add(
@@ -199,10 +195,7 @@ def restore(records: list[Feedback]) -> int:
     Returns:
         How many were not here yet.
     """
-    try:
-        return _restore(records)
-    except IntegrityError:  # a message was rated between our look and our insert: look again
-        return _restore(records)
+    return again_if_raced(_restore, records)
 
 
 def _rate(record: Feedback, said: list[str]) -> Feedback:
