@@ -1,7 +1,8 @@
 """A page of the studio as somebody who has signed in sees it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -35,3 +36,24 @@ def open_page(
     app.run()
     assert not app.exception, app.exception
     return app
+
+
+def words(app: AppTest, *more: Iterable[Any]) -> str:
+    """All that the page says.
+
+    Args:
+        app: the page.
+        more: further kinds of elements that are read, such as `app.code`.
+    """
+    kinds = (
+        app.title,
+        app.subheader,
+        app.markdown,
+        app.caption,
+        app.text,
+        app.info,
+        app.success,
+        app.warning,
+        app.error,
+    )
+    return "\n".join(str(element.value) for kind in (*kinds, *more) for element in kind)

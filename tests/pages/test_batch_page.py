@@ -15,7 +15,7 @@ from engine.runs import Run, list_runs
 from engine.runs.run import ENDED
 from engine.settings import settings
 from tests.engine.models.conftest import make_adapter  # noqa: F401  (a fixture)
-from tests.pages.opening import open_page
+from tests.pages.opening import open_page, words
 
 PAGE = "pages/batch/batch.py"
 HOSTILE = '<img src="http://127.0.0.1:9/a"> ![p](http://127.0.0.1:9/b)'
@@ -44,18 +44,7 @@ def _open(file: Path | None = None, template: str = "Say it again: {question}", 
 
 
 def _words(app: AppTest) -> str:
-    kinds = (
-        app.title,
-        app.subheader,
-        app.markdown,
-        app.caption,
-        app.text,
-        app.info,
-        app.success,
-        app.warning,
-        app.error,
-    )
-    return "\n".join(str(element.value) for kind in (*kinds, app.code) for element in kind)
+    return words(app, app.code)
 
 
 def _click(app: AppTest, key: str) -> AppTest:

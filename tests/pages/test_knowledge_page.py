@@ -10,7 +10,7 @@ from engine.chat.conversations import Message
 from engine.chat.turns import Speaker
 from engine.feedback.store import FeedbackFilter, find
 from engine.knowledge import answering, bases, documents, evaluation, ingest, passages, sample
-from tests.pages.opening import open_page
+from tests.pages.opening import open_page, words
 
 PAGE = "pages/chat/knowledge.py"
 HOSTILE = '<img src="http://127.0.0.1:9/a"> ![p](http://127.0.0.1:9/b) [here](http://127.0.0.1:9/c)'
@@ -18,21 +18,6 @@ HOSTILE = '<img src="http://127.0.0.1:9/a"> ![p](http://127.0.0.1:9/b) [here](ht
 
 def _open(tab: str = "Ask", **more) -> AppTest:
     return open_page(PAGE, state={"knowledge.tabs": tab}, **more)
-
-
-def _words(app: AppTest) -> str:
-    kinds = (
-        app.title,
-        app.subheader,
-        app.markdown,
-        app.caption,
-        app.text,
-        app.info,
-        app.success,
-        app.warning,
-        app.error,
-    )
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
 
 
 def _labels(app: AppTest) -> list[str]:
@@ -67,7 +52,7 @@ def base(tmp_path):
 
 def test_the_empty_page_teaches_with_one_click():
     app = open_page(PAGE)
-    assert "No knowledge base yet" in _words(app)
+    assert "No knowledge base yet" in words(app)
     _click(app, "Load the sample")
     (made,) = bases.list_bases()
     assert made.name == sample.NAME and made.documents == 3
@@ -81,7 +66,7 @@ def test_a_base_is_made_with_a_chinese_name_and_opens_at_its_documents():
     _in_dialog(app, "knowledge.new", "Make it")
     (made,) = bases.list_bases()
     assert made.name == "差旅规定" and app.session_state["knowledge.tabs"] == "Documents"
-    assert "No document yet" in _words(app)
+    assert "No document yet" in words(app)
 
 
 def test_a_name_that_is_taken_is_refused_in_a_sentence(base):
@@ -89,14 +74,14 @@ def test_a_name_that_is_taken_is_refused_in_a_sentence(base):
     _click(app, "New knowledge base")
     next(box for box in app.text_input if box.label == "Name").set_value("手册")
     _in_dialog(app, "knowledge.new", "Make it")
-    assert "There is already a knowledge base “手册”" in _words(app) and len(bases.list_bases()) == 1
+    assert "There is already a knowledge base “手册”" in words(app) and len(bases.list_bases()) == 1
 
 
 @pytest.mark.parametrize("tab", ["提问", "文档", "检验", "设置"])
 def test_every_tab_speaks_chinese(base, tab):
     evaluation.evaluate(base.id, evaluation.draw_questions(base.id, 4))
     app = _open(tab, language="zh")
-    ours = _words(app).replace("rules.txt", "")
+    ours = words(app).replace("rules.txt", "")
     letters = sum("a" <= sign <= "z" for sign in ours)
     chinese = sum("\u4e00" <= sign <= "\u9fff" for sign in ours)
     assert chinese > 30 and letters < chinese, ours
@@ -115,9 +100,9 @@ def test_a_document_is_read_corrected_switched_off_and_deleted(base):
     assert after[1].text == "The lamp burns for ever." and after[1].edited
     assert not after[2].enabled and after[2].text == before[2].text
     assert [after[0], *after[3:]] == [before[0], *before[3:]]
-    assert "corrected]" in _words(app) and "switched off]" in _words(app)
+    assert "corrected]" in words(app) and "switched off]" in words(app)
     _key(app, f"knowledge.place.{before[1].id}")
-    assert "The passage, as it was corrected" in _words(app) and "for ever" in _words(app)
+    assert "The passage, as it was corrected" in words(app) and "for ever" in words(app)
 
     app = _open("Documents")
     opener = f"knowledge.delete.{document.id}"
@@ -125,7 +110,7 @@ def test_a_document_is_read_corrected_switched_off_and_deleted(base):
     assert documents.list_documents(base.id)
     app.button(key=opener).click()
     _key(app, "knowledge.delete.yes")
-    assert not documents.list_documents(base.id) and "No document yet" in _words(app)
+    assert not documents.list_documents(base.id) and "No document yet" in words(app)
 
 
 def test_a_passage_is_shown_letter_for_letter(tmp_path):
@@ -152,7 +137,7 @@ def test_settings_are_kept_and_say_what_is_wrong(base):
     assert (changed.no_answer, changed.threshold, changed.name) == ("Nothing here.", 0.5, "手册")
     app.number_input(key=f"knowledge.index.{base.id}.overlap").set_value(300).run()
     _click(app, "Index anew")
-    assert "The overlap must be less than half" in _words(app)
+    assert "The overlap must be less than half" in words(app)
 
 
 def test_a_model_that_does_not_know_the_language_is_warned_about(tmp_path):
@@ -160,9 +145,9 @@ def test_a_model_that_does_not_know_the_language_is_warned_about(tmp_path):
     (tmp_path / "a.txt").write_text("员工出差须提前三天申请，并由部门经理批准。" * 3)
     ingest.ingest(made.id, [("a.txt", tmp_path / "a.txt")])
     app = _open("Settings")
-    assert "does not know the language" not in _words(app)
+    assert "does not know the language" not in words(app)
     app.selectbox(key=f"knowledge.index.{made.id}.embedding").set_value("minilm").run()
-    assert "does not know the language" in _words(app)
+    assert "does not know the language" in words(app)
 
 
 def test_a_base_is_deleted_after_it_was_asked(base):
@@ -171,7 +156,7 @@ def test_a_base_is_deleted_after_it_was_asked(base):
     assert bases.list_bases()
     app.button(key="knowledge.base.delete").click()
     _key(app, "knowledge.base.delete.yes")
-    assert not bases.list_bases() and "No knowledge base yet" in _words(app)
+    assert not bases.list_bases() and "No knowledge base yet" in words(app)
 
 
 def test_a_check_is_run_and_calibrates_the_threshold(base):
@@ -195,7 +180,7 @@ def test_conversations_of_the_two_pages_stay_apart(base):
     chat = open_page("pages/chat/chat.py")
     assert "About anything" in _labels(chat) and "About the lamp" not in _labels(chat)
     led = open_page("pages/chat/chat.py", query={"c": str(asked.id)})
-    assert "About the lamp" in _words(led) and led.title[0].value == "Knowledge"
+    assert "About the lamp" in words(led) and led.title[0].value == "Knowledge"
 
 
 def test_a_conversation_brings_its_base_along(base):
@@ -204,9 +189,9 @@ def test_a_conversation_brings_its_base_along(base):
     conversations.add_message("Ann", asked.id, "user", "About the lamp", None)
     assert open_page(PAGE).radio[0].value == other.id
     app = open_page(PAGE, query={"c": str(asked.id)})
-    assert app.radio[0].value == base.id and "About the lamp" in _words(app)
+    assert app.radio[0].value == base.id and "About the lamp" in words(app)
     app.radio[0].set_value(other.id).run()
-    assert "About the lamp" not in _words(app)
+    assert "About the lamp" not in words(app)
 
 
 def test_what_came_of_the_last_files_is_said(base):
@@ -218,10 +203,10 @@ def test_what_came_of_the_last_files_is_said(base):
     result = {"added": 1, "replaced": 0, "unchanged": 2, "passages": 3, "refused": refused, "warnings": []}
     run.update(state="finished", result={**result, "duplicates": {"b.txt": ["rules.txt"]}})
     app = _open("Documents")
-    assert "added: 1" in _words(app) and "holds no text" in _words(app) and "same content as “rules.txt”" in _words(app)
-    assert "![x]" not in _words(app).replace("!\u200b", "")
+    assert "added: 1" in words(app) and "holds no text" in words(app) and "same content as “rules.txt”" in words(app)
+    assert "![x]" not in words(app).replace("!\u200b", "")
     _key(app, "knowledge.last.hide")
-    assert "holds no text" not in _words(app)
+    assert "holds no text" not in words(app)
 
 
 def test_own_questions_with_a_mistake_are_named_by_their_line(base, tmp_path):
@@ -230,7 +215,7 @@ def test_own_questions_with_a_mistake_are_named_by_their_line(base, tmp_path):
     content = "\n".join(map(json.dumps, lines)).encode()
     app.file_uploader(key="knowledge.check.file").set_value(("q.jsonl", content, "application/jsonl")).run()
     _click(app, "Run")
-    assert "line 2" in _words(app)
+    assert "line 2" in words(app)
 
 
 def _answered(base, question: str, reply: str, **meta) -> Message:
@@ -251,14 +236,14 @@ def _answered(base, question: str, reply: str, **meta) -> Message:
 def test_citations_are_badges_that_open_their_passage(base):
     answer = _answered(base, "Until when burns the lamp of room 3?", "The lamp of room 3 burns until 3 o'clock [1].")
     app = _open()
-    assert ":blue-badge[1]" in _words(app) and ":material/help:" not in _words(app)
+    assert ":blue-badge[1]" in words(app) and ":material/help:" not in words(app)
     cite = app.button(key=f"knowledge.cite.{answer.id}.1")
     assert "rules" in cite.label and "line" in cite.label
     cite.click().run()
-    assert ":orange-background[" in _words(app) and ":blue-background[" in _words(app)
+    assert ":orange-background[" in words(app) and ":blue-background[" in words(app)
     documents.delete_document(base.id, documents.list_documents(base.id)[0].id)
     app.button(key=f"knowledge.cite.{answer.id}.1").click().run()
-    assert "no longer in the knowledge base" in _words(app) and "-background[" not in _words(app)
+    assert "no longer in the knowledge base" in words(app) and "-background[" not in words(app)
 
 
 def test_what_has_no_support_is_marked_and_nothing_is_imitated(base):
@@ -276,10 +261,10 @@ def test_what_has_no_support_is_marked_and_nothing_is_imitated(base):
 def test_a_refusal_is_shown_with_its_reason_and_asks_for_no_judgement(base):
     answer = _answered(base, "Who won the chess championship in 1986?", "never used")
     app = _open()
-    assert answering.NO_ANSWER["en"] in _words(app) and not app.get("feedback")
+    assert answering.NO_ANSWER["en"] in words(app) and not app.get("feedback")
     app.session_state[f"knowledge.why.{answer.id}"] = True
     app.run()
-    assert "No passage has anything in common" in _words(app) or "is needed" in _words(app)
+    assert "No passage has anything in common" in words(app) or "is needed" in words(app)
 
 
 def test_why_shows_what_each_arm_said(base):
@@ -303,7 +288,7 @@ def test_with_and_without_stand_side_by_side(base):
     app = _open()
     assert {"**With the documents**", "**Without them**", "Nobody knows."} <= {words.value for words in app.markdown}
     assert not any("Compare" in label for label in _labels(app))
-    assert "1/2" not in _words(app), "it is no version of the answer"
+    assert "1/2" not in words(app), "it is no version of the answer"
 
 
 def test_feedback_on_an_answer_carries_its_passages(base):
@@ -329,7 +314,7 @@ def test_an_answer_from_a_base_that_is_gone_can_still_be_read(base):
     bases.create("Other")
     (talk,) = conversations.find("Ann", knowledge=True)
     app = open_page(PAGE, query={"c": str(talk.id)})
-    assert ":blue-badge[1]" in _words(app) and "Choose a knowledge base" in str(app.multiselect[0].placeholder)
+    assert ":blue-badge[1]" in words(app) and "Choose a knowledge base" in str(app.multiselect[0].placeholder)
 
 
 def test_several_bases_are_asked_at_once_and_remembered(base):
