@@ -83,7 +83,7 @@ def _command(source, out, *more):
         "--model",
         "tiny",
         "--max-new-tokens",
-        24,
+        96,  # long enough that a stop comes before the end, however fast the machine
         "--out",
         out,
         *more,
