@@ -99,8 +99,10 @@ def _prompt(form: Form) -> None:
         placeholder=t("What the picture shows, such as “{example}”", example=EXAMPLE),
         on_change=form.save,
     )
-    if st.session_state[form.key("prompt")].strip():
-        _tokens(form)
+    # a place of its own: a line that comes and goes would shift what follows, and the browser drop what is being typed there
+    with st.container():
+        if st.session_state[form.key("prompt")].strip():
+            _tokens(form)
     st.text_input(
         t("Not in the picture"),
         key=form.key("negative_prompt"),

@@ -114,6 +114,8 @@ def test_two_things_are_taught_combined_and_merged(person, tmp_path):
     ann.widget("run.draw").get_by_role("button").click()
     ann.settle()
     page.get_by_label("Prompt", exact=True).fill("a zorp, noto")
+    page.get_by_label("Prompt", exact=True).blur()
+    ann.settle()
     ann.widget("draw.settings").get_by_text("Settings").click()
     _fill(ann, "Seed", "7")
     thing = _draw(ann)
