@@ -4,7 +4,13 @@ Nothing here imports Streamlit, and importing any module of it loads no deep-lea
 """
 
 import os
+import sys
 
-# Chat, training and the pages share the CPU. OpenMP's threads spin while they wait, which makes two of these processes
-# at once several times slower than half speed (measured on 2 cores: a training step took 46 s spinning, 10 s sleeping).
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Chat, training and the pages share the CPU. OpenMP's threads may spin while they wait, or sleep. Spinning at length makes two
+# of these processes at once several times slower than half speed; sleeping at once costs a wake-up for every little product
+# of a model that writes. A thousand turns are some twenty microseconds. On 2 cores, a decoding step of four rows and, beside
+# another one, a training step took: sleeping 48 ms and 4.6 s, a thousand turns 29 ms and 4.8 s, 300,000 turns 11.2 s.
+if "OMP_WAIT_POLICY" not in os.environ:
+    gnu = sys.platform == "linux"  # whose library, in torch's packages, can be told how long; others wait for ever if active
+    os.environ["OMP_WAIT_POLICY"] = "active" if gnu else "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -139,10 +139,13 @@ class ModelOwner(OwnerThread[Job]):
         self._free()
 
     def _load(self) -> None:
+        from engine.models.few_rows import speed_up_few_rows
+
         self._wait_for_memory()
         source = resolve(self.name)
         self.tokenizer = loader.load_tokenizer(self.name)
         self.model = loader.load_model(self.name, replace(loader.Placement.from_settings(), device_map=self._place))
+        speed_up_few_rows(self.model)
         self.bytes = self.model.get_memory_footprint()
         self.slots = AdapterSlots(self.model, source.name, fingerprint(source))
         self._kind = loader.device_of(self.model).type
