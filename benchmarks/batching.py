@@ -90,7 +90,7 @@ class Contenders:
         self.paged: Any = load_model("starter", plain, attention="paged|sdpa")
         self.host = Host(budget=2**31)
         self.pipeline: Any = pipeline("text-generation", model=self.model, tokenizer=self.tokenizer)
-        self.answers: dict[str, list[str]] = {}
+        self.answers: dict[str, list[tuple[str, int]]] = {}  # text and number of tokens
         self.tokens: dict[str, int] = {}
 
     def all(self) -> dict[str, Any]:
@@ -113,10 +113,9 @@ class Contenders:
     def differing(self, name: str) -> list[str]:
         """The answers that are not those of one by one, and where they part."""
         found = []
-        for number, (theirs, ours) in enumerate(
-            zip(self.answers.get("one by one", []), self.answers.get(name, []), strict=False)
-        ):
-            if theirs != ours:
+        pairs = zip(self.answers.get("one by one", []), self.answers.get(name, []), strict=False)
+        for number, ((theirs, length), (ours, our_length)) in enumerate(pairs):
+            if (theirs, length) != (ours, our_length):
                 at = next(
                     (i for i, (a, b) in enumerate(zip(theirs, ours, strict=False)) if a != b),
                     min(len(theirs), len(ours)),
@@ -130,7 +129,7 @@ class Contenders:
         for ids, (_, cap) in zip(answers, self.work, strict=True):
             end = next((place for place, token in enumerate(ids[:cap]) if token in ends), min(cap, len(ids)))
             cut.append(ids[:end])
-        self.answers[name] = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in cut]
+        self.answers[name] = [(self.tokenizer.decode(ids, skip_special_tokens=True), len(ids)) for ids in cut]
         self.tokens[name] = sum(map(len, cut))
 
     def _one_by_one(self) -> None:
@@ -191,7 +190,7 @@ class Contenders:
             for messages, cap in self.work
         ]
         replies: list[Reply] = [stream.wait() for stream in streams]
-        self.answers[name] = [reply.text for reply in replies]
+        self.answers[name] = [(reply.text, reply.tokens) for reply in replies]
         self.tokens[name] = sum(reply.tokens for reply in replies)
 
     def _prompt(self, messages: list[dict[str, str]]) -> list[int]:

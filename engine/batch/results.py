@@ -4,9 +4,11 @@ A row that is asked again gets another line, and its last line counts. What a ki
 """
 
 import os
+import threading
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from engine.batch.source import Source, read_source
 from engine.batch.tables import Row
 from engine.runs import Run
 
+_LOOKING = threading.Lock()
 _OPEN, _DONE, _MARKED, _FAILED = range(4)
 
 
@@ -95,11 +98,17 @@ class Index:
         self.asked_before: dict[int, int] = {}
         """Of rows to be asked again: how often they were asked."""
         self.tokens = 0
-        for place, line in _lines(self._path):
-            self._note(place, from_json(line))
+        self._end = 0  # of what is read
+        self.read_on()
 
     def __contains__(self, row: int) -> bool:
         return self._states[row] != _OPEN
+
+    def read_on(self) -> None:
+        """Take in the lines that were appended since."""
+        for place, line in _lines(self._path, self._end):
+            self._note(place, from_json(line))
+            self._end = place + len(line)
 
     @property
     def done(self) -> int:
@@ -192,7 +201,7 @@ def problems(run: Run, start: int = 0, limit: int = 100, marked: bool = True) ->
     rows = results(run).rows
     if not rows:
         return []
-    index = Index(run, rows)
+    index = _index(run, rows)
     return list(index.read(islice(index.rows(marked=marked, done=False), start, start + limit)))
 
 
@@ -205,7 +214,7 @@ def first_results(run: Run, start: int = 0, limit: int = 20) -> list[tuple[Row, 
     rows = results(run).rows
     if not rows:
         return []
-    index = Index(run, rows)
+    index = _index(run, rows)
     found = {result.row: result for result in index.read(islice(index.rows(), start, start + limit))}
     last = max(found, default=0)
     return [(row, found[number]) for number, row in islice(read_source(run).read(), last) if number in found]
@@ -219,12 +228,25 @@ def in_order(run: Run, source: Source) -> Iterator[tuple[Row, Result | None]]:
         yield row, next(found) if number in index else None
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file, and where each begins."""
+@lru_cache(maxsize=4)
+def _kept(run: Run, rows: int) -> Index:
+    return Index(run, rows)
+
+
+def _index(run: Run, rows: int) -> Index:
+    """The index of a run that is looked at every few seconds: only what is new is read."""
+    with _LOOKING:
+        index = _kept(run, rows)
+        index.read_on()
+        return index
+
+
+def _lines(path: Path, place: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The whole lines of a file from a place on, and where each begins."""
     if not path.exists():
         return
-    place = 0
     with path.open("rb") as file:
+        file.seek(place)
         for line in file:
             if line.endswith(b"\n"):
                 yield place, line

@@ -71,6 +71,12 @@ def welcome(person: str) -> None:
     with right, _way_in("home.begin.sample", t("Teach it something in ten minutes"), sample):
         if st.button(t("Load the sample and train"), icon=":material/model_training:", key="home.sample"):
             _load_sample()
+    with st.container(horizontal=True, vertical_alignment="center", key="home.more"):
+        st.caption(t("There is more here:"), width="content")
+        st.page_link("pages/chat/knowledge.py", label=t("Ask your own documents"), icon=":material/menu_book:")
+        st.page_link("pages/image/draw.py", label=t("Draw with words"), icon=":material/brush:")
+        st.page_link("pages/image/lora.py", label=t("Teach a picture model a thing"), icon=":material/palette:")
+        st.page_link("pages/batch/batch.py", label=t("Answer a whole file"), icon=":material/table:")
 
 
 def _way_in(key: str, title: str, words: str) -> DeltaGenerator:
