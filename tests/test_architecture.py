@@ -117,7 +117,8 @@ def test_importing_all_of_engine_loads_nothing_heavy(studio_home):
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in _engine_files()
         # what inherits from the Trainer's, FastAPI's, a cache's or a layer's classes must import them; others import it when they run
-        if path.parent.name not in ("trainer", "app") and path.name not in ("row_cache.py", "few_rows.py", "__main__.py")
+        if path.parent.name not in ("trainer", "app")
+        and path.name not in ("row_cache.py", "few_rows.py", "__main__.py")
     ]
     assert _modules_after("\n".join(f"import {module}" for module in modules), studio_home) == []
 

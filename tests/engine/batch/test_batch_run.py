@@ -169,12 +169,12 @@ def test_failed_rows_alone_are_asked_again(tiny, make_run, write_csv, script, mo
     )
     run_batch(run)
     run.update(state="finished")
-    assert results(run).failed == 1
+    assert results(run).failed == 1 and [result.row for result in problems(run)] == [2]
     asked = {sampling.seed for sampling in scripted.asked}
     again = script(lambda messages, sampling, adapter: '{"now": true}')
     assert rerun_failed(run) == 1
     run_batch(run)
-    assert _replies(run) == {1: "[1, {}]", 2: '{"now": true}', 3: "[1, {}]"}
+    assert _replies(run) == {1: "[1, {}]", 2: '{"now": true}', 3: "[1, {}]"} and not problems(run)
     assert len(again.asked) == 1 and again.asked[0].seed not in asked
     run.update(state="finished")
     with pytest.raises(BadInput, match="there is nothing to ask again"):
