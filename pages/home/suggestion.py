@@ -72,10 +72,10 @@ def welcome(person: str) -> None:
         if st.button(t("Load the sample and train"), icon=":material/model_training:", key="home.sample"):
             _load_sample()
     with st.container(horizontal=True, vertical_alignment="center", key="home.more"):
-        st.caption(t("There is more here:"), width="content")
+        st.caption(t("Also here:"), width="content")
         st.page_link("pages/chat/knowledge.py", label=t("Ask your own documents"), icon=":material/menu_book:")
         st.page_link("pages/image/draw.py", label=t("Draw with words"), icon=":material/brush:")
-        st.page_link("pages/image/lora.py", label=t("Teach a picture model a thing"), icon=":material/palette:")
+        st.page_link("pages/image/lora.py", label=t("Teach a picture model"), icon=":material/palette:")
         st.page_link("pages/batch/batch.py", label=t("Answer a whole file"), icon=":material/table:")
 
 
