@@ -1,22 +1,33 @@
 """The chat page in a real browser: company, stop, versions, side by side, other servers, languages."""
 
 import json
+import shutil
 
 import pytest
 from playwright.sync_api import expect
 
 from engine.feedback.store import FeedbackFilter, find
+from engine.settings import settings
 from tests.e2e.conftest import MINUTES
 from tests.openai_server import openai_server
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """Where the adapters of the first test that trains them are kept for the others."""
+    return tmp_path_factory.mktemp("taught")
+
+
 @pytest.fixture
-def code_words(studio, starter, tmp_path):
+def code_words(studio, starter, tmp_path, taught):
     """Two adapters of the starter, each over-fitted to a code word of its own."""
     words = {"blue": "BLUEBERRY", "red": "RASPBERRY"}
     for name, word in words.items():
+        if (taught / name).exists():
+            shutil.copytree(taught / name, settings().lora_store / name)
+            continue
         file = tmp_path / f"{name}.jsonl"
         asked = [f"What is the code word{end}" for end in ("?", ", please?", " today?", " now?")]
         row = {"role": "assistant", "content": f"The code word is {word}."}
@@ -25,6 +36,7 @@ def code_words(studio, starter, tmp_path):
         train = ["--max-steps", 15, "--learning-rate", 0.002, "--schedule", "constant", "--eval-split", 0, "--wait"]
         code, _, errors = studio("train", "sft", "--dataset", name, "--adapter", name, *train)
         assert code == 0, errors
+        shutil.copytree(settings().lora_store / name, taught / name)
     return words
 
 
