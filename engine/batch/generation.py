@@ -27,6 +27,7 @@ from engine.runs import Run
 RETRY_TEMPERATURE = 0.7
 """A greedy reply that was no JSON would be the same again: a retry draws."""
 
+_CUT = "The reply was cut at {n} tokens before its JSON was whole: allow longer replies."
 _LOOK_SECONDS, _EVENT_SECONDS = 0.5, 5.0
 _WAIT_SECONDS, _BUSY_SECONDS = 0.05, 0.5
 
@@ -143,6 +144,8 @@ class _Side:
     stream: ReplyStream | None = None
     """None while it has to wait because the model is busy."""
     text: str | None = None
+    said: str | None = None
+    """The last reply, if it was not what was asked for."""
     problem: BadInput | None = None
 
     @property
@@ -171,6 +174,7 @@ class _Asked:
             replies={side.column: side.text for side in self.sides if side.text is not None},
             reason=problem.sentence if problem else None,
             reason_values={name: str(value) for name, value in problem.values.items()} if problem else {},
+            said={side.column: side.said for side in self.sides if side.said is not None},
             marks=list(dict.fromkeys(self.marks)),
             tokens=self.tokens,
             attempts=max(side.attempt for side in self.sides) + 1,
@@ -284,6 +288,9 @@ class _Generation:
             side.text = self._rule.json_of(reply.text) if self._rule else reply.text
         except BadInput:
             if side.attempt == side.last:
+                side.said = reply.text
+                if reply.finish_reason == "length":
+                    raise BadInput(_CUT, n=reply.tokens) from None
                 raise
             side.attempt, side.stream = side.attempt + 1, None
             self._start(asked, side)

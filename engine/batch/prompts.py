@@ -45,12 +45,14 @@ class Asking:
         spec: with a template or a column of messages.
 
     Raises:
-        BadInput: it has neither or both, or a template is wrong.
+        BadInput: it has neither or both, the prompt is empty, or a template is wrong.
     """
 
     def __init__(self, spec: BatchSpec):
         if (spec.prompt_template is None) == (spec.messages_column is None):
             raise BadInput("Give a prompt template or the column that holds messages: one of the two.")
+        if spec.messages_column is None and not (spec.prompt_template or "").strip():
+            raise BadInput("The prompt is empty: write what the model is asked about each row.")
         self._column = spec.messages_column
         self._prompt = Template(spec.prompt_template or "")
         self._system = Template(spec.system or "")
@@ -106,6 +108,8 @@ def check(spec: BatchSpec) -> None:
     if spec.reference is not None:
         refuse_no_column(spec.reference, columns, spec.file.name)
     JsonRule(spec)
+    if len(spec.sides) > len(set(spec.sides.values())):
+        raise BadInput("Both replies would come from the same model: choose another adapter for one of them.")
     source = resolve(spec.model)
     for name in filter(None, spec.sides.values()):
         refuse_other_base(read_adapter(name, kind="chat"), source.name, fingerprint(source))

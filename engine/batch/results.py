@@ -35,6 +35,8 @@ class Result:
     """Why the row failed: an English sentence with gaps, the key of its translation; None if it did not."""
     reason_values: dict[str, str] = field(default_factory=dict)
     """What fills the gaps."""
+    said: dict[str, str] = field(default_factory=dict)
+    """By column: what the model said last where JSON was wanted and did not come."""
     marks: list[str] = field(default_factory=list)
     """`length`: a reply was cut by the limit; `repeats`: it went round in circles until then."""
     tokens: int = 0

@@ -4,6 +4,7 @@ What was counted is `input.json` in the run directory.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class Source:
     rows: int
     columns: list[str]
     """Of all rows, in the order in which they come up."""
+    digest: str
+    """SHA-256 of its content: a file that was touched or copied back is still the same."""
 
     @property
     def path(self) -> Path:
@@ -70,7 +73,7 @@ def count(run: Run, look: Callable[[], None]) -> Source:
         rows += 1
         if not isinstance(row, str) and row.keys() - columns.keys() and len(columns) < _MOST_COLUMNS:
             columns.update(dict.fromkeys(row))
-    source = Source(**before, rows=rows, columns=list(columns))
+    source = Source(**before, rows=rows, columns=list(columns), digest=_digest(file))
     write_json(_note(run), dataclasses.asdict(source))
     return source
 
@@ -84,11 +87,17 @@ def read_source(run: Run) -> Source:
     if not _note(run).exists():
         raise BadInput("The run {run} has not read its file yet: wait a moment.", run=run.id)
     source = Source(**read_json(_note(run)))
-    if _stamp(source.path) != {"file": source.file, "size": source.size, "modified": source.modified}:
+    now = _stamp(source.path)
+    if now["modified"] == source.modified and now["size"] == source.size:
+        return source
+    if now["size"] != source.size or _digest(source.path) != source.digest:
         raise BadInput(
-            "“{file}” has changed since the run began, and its rows are no longer known: start a new run.",
+            "“{file}” has changed since the run began, so nobody knows which row a reply belongs to: put the old file back, or start a new run. The replies by row number are in {results}.",
             file=source.path,
+            results=run.path / "results.jsonl",
         )
+    source = dataclasses.replace(source, **now)
+    write_json(_note(run), dataclasses.asdict(source))
     return source
 
 
@@ -102,6 +111,11 @@ def is_unchanged(run: Run) -> bool:
 
 def _note(run: Run) -> Path:
     return run.path / "input.json"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _stamp(file: Path) -> dict[str, Any]:

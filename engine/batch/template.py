@@ -67,6 +67,12 @@ def refuse_no_column(name: str, columns: Sequence[str], file: str) -> None:
     Raises:
         BadInput: it does not.
     """
+    if name not in columns and len(columns) == 1 and set(columns[0]) & set(",;|\t"):
+        raise BadInput(
+            "“{file}” was read as one column, “{column}”: separate cells by commas or tabs, and give each row as many as the header.",
+            file=file,
+            column=columns[0][:100],
+        )
     if name not in columns:
         raise BadInput(
             "“{file}” has no column “{column}”: it has {columns}.",

@@ -59,12 +59,14 @@ def write_results(run: Run, out: Path) -> int:
 
 
 def write_failed(run: Run, out: Path) -> int:
-    """Write the rows that failed or have a mark, as JSON lines: `row`, `failed`, `reason`, `marks`. Returns their number."""
+    """Write the rows that failed or have a mark, as JSON lines: `row`, `failed`, `reason`, `said`, `marks`. Returns their number."""
     index = Index(run, read_source(run).rows)
     written = 0
     with whole_file(out) as temporary, temporary.open("wb") as file:
         for result in index.read(index.rows(done=False)):
             line = {"row": result.row, "failed": result.failed, "reason": result.why, "marks": result.marks}
+            if result.said:
+                line["said"] = result.said
             file.write(to_json(line) + b"\n")
             written += 1
     return written

@@ -41,6 +41,7 @@ def add(commands) -> None:
 
 def batch(arguments: argparse.Namespace) -> Any:
     """Run to the end, or go on with the run that the same command began."""
+    from engine.batch.source import is_unchanged
     from engine.batch.spec import BatchOptions, BatchSpec
     from engine.commands.runs import announce
     from engine.fields import parse
@@ -55,8 +56,12 @@ def batch(arguments: argparse.Namespace) -> Any:
     if arguments.preview:
         return _preview(spec)
     attached = not arguments.background
-    if run := same_batch(spec):
-        say(f"Run {run.id}, which the same command began, goes on from row {run.status().step}.")
+    run = same_batch(spec)
+    if run and not is_unchanged(run):
+        say(f"{spec.file} has changed since the run {run.id}: its replies stay there, and all rows are asked anew.")
+        run = None
+    if run:
+        say(f"Run {run.id}, which the same command began, goes on: {run.status().step} rows are done.")
         if run.status().state in ENDED:
             queue.start(run, attached)
     else:

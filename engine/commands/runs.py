@@ -203,11 +203,11 @@ def follow(run: Run) -> dict[str, Any]:
             except KeyboardInterrupt:
                 run.request_stop()
                 with contextlib.suppress(KeyboardInterrupt):
-                    say("Stopping after this step; Ctrl-C again leaves it to itself.")
+                    say("Stopping as soon as it can; Ctrl-C again leaves it to itself.")
                     continue
     document = describe(run)
     if document["status"] != "finished":
-        reason = status.reason or f"`python -m engine runs resume {run.id}` goes on with it."
+        reason = status.reason or f"`python -m engine runs resume {run.id} --wait` goes on with it."
         raise FailureWithResult(
             "Run {run} is {state}: {reason}", document, run=run.id, state=document["status"], reason=reason
         )

@@ -5,7 +5,6 @@ import shutil
 
 from engine.batch.prompts import check
 from engine.batch.results import Appender, Index, results
-from engine.batch.source import is_unchanged
 from engine.batch.spec import BatchSpec
 from engine.errors import BadInput
 from engine.jobs import queue
@@ -39,12 +38,10 @@ def start_batch(spec: BatchSpec, attached: bool = False) -> Run:
 
 
 def same_batch(spec: BatchSpec) -> Run | None:
-    """The newest run that was asked for the very same and has not finished, if its file is unchanged."""
+    """The newest run that was asked for the very same and has not finished."""
     wanted = _complete(spec).model_dump(mode="json")
-    for run in list_runs():
-        if run.kind == spec.kind and run.spec() == wanted:
-            return run if run.status().state != "finished" and is_unchanged(run) else None
-    return None
+    run = next((run for run in list_runs() if run.kind == spec.kind and run.spec() == wanted), None)
+    return run if run and run.status().state != "finished" else None
 
 
 def rerun_failed(run: Run) -> int:
@@ -68,9 +65,11 @@ def rerun_failed(run: Run) -> int:
 
 
 def command_line(spec: BatchSpec) -> str:
-    """The command that does the same."""
-    values = spec.model_dump(exclude_defaults=True, exclude={"file", "uploads"})
-    return shlex.join(["python", "-m", "engine", "batch", str(spec.file), *flags(values)])
+    """The command that does the same; of an uploaded file only the name, as its copy here moves when it is started."""
+    values = spec.model_dump(exclude_defaults=True, exclude={"file", "uploads", "out"})
+    file = spec.file.name if spec.uploads else str(spec.file)
+    out = str(spec.out or f"{spec.file.stem}.replies.csv")
+    return shlex.join(["python", "-m", "engine", "batch", file, *flags(values), "--out", out])
 
 
 def _complete(spec: BatchSpec) -> BatchSpec:

@@ -31,11 +31,11 @@ class TokenText:
         return piece
 
     def rest(self) -> str:
-        """What is left at the end, a broken character included."""
+        """What is left at the end, without half a character."""
         before = self._decode(self.ids[self._tail : self._read])
         piece = self._decode(self.ids[self._tail :])[len(before) :]
         self._tail = self._read = len(self.ids)
-        return piece
+        return piece.rstrip("�")
 
     def _decode(self, ids: list[int]) -> str:
         # the return type covers batches, which this is not

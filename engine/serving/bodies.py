@@ -20,6 +20,10 @@ _HARMLESS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys((*_NO_TOOLS, "logprobs", "top_logprobs", "logit_bias", "audio", "web_search_options"), ()),
     **dict.fromkeys(("presence_penalty", "frequency_penalty", "min_p", "suffix", "echo", "use_beam_search"), ()),
     **dict.fromkeys(("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"), ()),
+    **dict.fromkeys(
+        ("min_tokens", "stop_token_ids", "ignore_eos", "bad_words", "allowed_token_ids", "length_penalty"), ()
+    ),
+    **dict.fromkeys(("chat_template", "chat_template_kwargs", "continue_final_message", "truncate_prompt_tokens"), ()),
     "tool_choice": ("none", "auto"),
     "function_call": ("none", "auto"),
     "best_of": (1,),
@@ -84,6 +88,8 @@ class TextBody(Body):
         Raises:
             BadInput: a value is out of its bounds.
         """
+        if asked is not None and asked < 1:
+            raise Refusal("A reply has at least 1 token: ask for more than {asked}.", asked=asked, param="max_tokens")
         if asked is not None and asked > most:
             raise Refusal("A reply may have {most} tokens here: ask for no more.", most=most, param="max_tokens")
         said = {

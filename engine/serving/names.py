@@ -67,7 +67,14 @@ def embedding_model(name: str | None) -> str:
     """
     models = _embeddings()
     if name not in (None, *models) or not models:
-        raise _unknown(str(name))
+        raise Refusal(
+            "“{name}” is no embedding model here: {known}.",
+            status=404,
+            code="model_not_found",
+            param="model",
+            name=str(name)[:200],
+            known=", ".join(models) or "there is none",
+        )
     return name or models[0]
 
 

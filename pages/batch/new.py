@@ -70,7 +70,7 @@ def _ready(form: Form, file: Path) -> None:
             _start(form, spec)
     if spec and not problem:
         with st.expander(t("Command"), icon=":material/terminal:", key="batch.command"):
-            st.caption(t("This command does the same, here or on another machine:"))
+            st.caption(t("This command does the same, wherever the file is:"))
             st.code(command_line(spec), language=None, wrap_lines=True)
 
 

@@ -65,7 +65,9 @@ def _template(form: Form, columns: list[str]) -> None:
         t("Prompt"),
         key=form.key("prompt_template"),
         height=160,
-        placeholder=t("Such as: Sum this up in one sentence, and the column behind it"),
+        placeholder=t(
+            "Such as: Sum this up in one sentence: {column}", column=f"{{{columns[0] if columns else 'text'}}}"
+        ),
         help=t("A column's name in braces stands for the row's cell. For a brace of its own write it twice."),
     )
 

@@ -73,17 +73,24 @@ def _whole(row: Row, result: Result, spec: BatchSpec) -> None:
             with st.container(gap=None):
                 st.caption(f":material/smart_toy: {side_name(spec, side)}")
                 st.text(result.replies.get(side) or "–", width="stretch")
+        for said in result.said.values():
+            with st.container(gap=None):
+                st.caption(t("What the model said"))
+                st.text(said or "–", width="stretch")
         for words in filter(None, (_why(result), _marks(result))):
             st.caption(harmless(words))
 
 
 def _problems(found: list[Result]) -> None:
+    table: dict[str, list[Any]] = {
+        t("Row"): [result.row for result in found],
+        t("What is wrong"): [_why(result) or _marks(result) for result in found],
+        t("Asked"): [result.attempts for result in found],
+    }
+    if any(result.said for result in found):
+        table[t("What the model said")] = ["\n".join(result.said.values()) for result in found]
     st.dataframe(
-        {
-            t("Row"): [result.row for result in found],
-            t("What is wrong"): [_why(result) or _marks(result) for result in found],
-            t("Asked"): [result.attempts for result in found],
-        },
+        table,
         hide_index=True,
         height="content",
         key="batch.problems",

@@ -1,5 +1,7 @@
 """The batches that were started: how far each is, its replies, what failed and why, and what can be done with them."""
 
+from collections import Counter
+
 import streamlit as st
 
 from engine.batch.results import Counts, results
@@ -44,13 +46,13 @@ def runs_view(runs: list[Run]) -> None:
 
 
 def _list(runs: list[Run], shown: Run) -> None:
-    by_id = {run.id: run for run in runs}
+    labels = _labels(runs)
     st.session_state[_CHOSEN] = st.session_state.pop(_ASKED, shown.id)
     with st.container(height=560 if len(runs) > 7 else "content", border=False):
         st.radio(
             t("Batch"),
-            list(by_id),
-            format_func=lambda id: f"**{literal(spec_of(by_id[id]).file.name, 40)}**",
+            list(labels),
+            format_func=labels.__getitem__,
             captions=[_caption(run) for run in runs],
             key=_CHOSEN,
             label_visibility="collapsed",
@@ -61,14 +63,26 @@ def _list(runs: list[Run], shown: Run) -> None:
         st.rerun()  # the whole page: the other one is shown
 
 
+def _labels(runs: list[Run]) -> dict[str, str]:
+    """What each is called, by its id: two of one name get the end of their ids, as the browser knows options by their labels."""
+    names = {run.id: f"**{literal(spec_of(run).file.name, 40)}**" for run in runs}
+    often = Counter(names.values())
+    return {id: name if often[name] == 1 else f"{name} :small[{id[-4:]}]" for id, name in names.items()}
+
+
 def _choose() -> None:
     st.session_state[_ASKED] = st.session_state[_CHOSEN]
 
 
 def _caption(run: Run) -> str:
-    status, spec = run.status(), spec_of(run)
+    status, spec, counts = run.status(), spec_of(run), results(run)
     names = [spec.model or "", *(name for name in spec.sides.values() if name)]
-    facts = [run_words.state_name(status.state), when(status.created), *map(literal, filter(None, names))]
+    facts = [run_words.state_name(status.state), when(status.created)]
+    if counts.rows:
+        facts.append(t("{n} of {all} rows", n=f"{counts.done + counts.failed:,}", all=f"{counts.rows:,}"))
+    if counts.failed:
+        facts.append(t("{n} failed", n=f"{counts.failed:,}"))
+    facts += map(literal, filter(None, names))
     return " · ".join(facts)
 
 

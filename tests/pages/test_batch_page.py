@@ -9,9 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from engine.batch import sample
 from engine.batch.results import results
+from engine.batch.spec import BatchSpec
 from engine.data import registry
 from engine.labelling import queues
-from engine.runs import Run, list_runs
+from engine.runs import Run, create_run, list_runs
 from engine.runs.run import ENDED
 from engine.settings import settings
 from tests.engine.models.conftest import make_adapter  # noqa: F401  (a fixture)
@@ -123,6 +124,20 @@ def test_what_was_typed_is_there_after_a_look_at_another_page():
     assert app.selectbox(key="batch.messages_column").value == "letter"
     app.button_group(key="batch.way").set_value("template").run()
     assert app.text_area(key="batch.prompt_template").value == "{letter}?"
+
+
+def test_two_batches_of_one_file_can_be_told_apart(questions):
+    """The browser names what was chosen by its label."""
+    for _ in range(2):
+        spec = BatchSpec(file=questions, prompt_template="{question}")
+        create_run(spec.kind, spec.model_dump(mode="json"), "a command")
+    app = open_page(PAGE, query={"run": list_runs()[0].id})
+    assert len(set(app.radio(key="batch.chosen").options)) == 2
+
+
+def test_an_empty_prompt_starts_nothing(questions):
+    _click(_open(questions, " "), "batch.start")
+    assert not list_runs()
 
 
 def test_a_file_that_is_gone_is_asked_for_again(questions):

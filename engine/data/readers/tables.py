@@ -6,6 +6,7 @@ beyond 16 MiB, whatever its quotes do.
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 
 from engine.data.readers.lines import TOO_LONG
@@ -64,6 +65,7 @@ def _split(stream: io.BufferedReader, delimiter: str) -> Iterator[Row]:
     if isinstance(header, str):
         yield header or None
         return
+    header = _different(header)
     for cells in rows:
         if isinstance(cells, str):
             yield cells
@@ -73,6 +75,16 @@ def _split(stream: io.BufferedReader, delimiter: str) -> Iterator[Row]:
             yield "the row has another number of cells than the header"
         else:
             yield dict(zip(header, cells, strict=True))
+
+
+def _different(header: list[str]) -> list[str]:
+    """The names, a second one of the same told apart by a number: no column may hide another."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in header:
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if name and seen[name] > 1 else name)
+    return names
 
 
 def _cells(stream: io.BufferedReader, delimiter: str) -> Iterator[list[str] | str]:

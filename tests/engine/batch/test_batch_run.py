@@ -138,6 +138,7 @@ def test_json_is_asked_for_again_with_other_seeds(tiny, make_run, write_csv, scr
     assert _replies(run) == {1: '{"n": 1}', 2: '{"n": 1}', 3: None}
     (failed,) = problems(run)
     assert failed.row == 3 and failed.attempts == 3 and "does not follow the schema" in str(failed.why)
+    assert failed.said == {"reply": '{"n": "one"}'}
     assert seen == {"first": 1, "second": 3, "third": 3}
     assert len({sampling.seed for sampling in scripted.asked}) == 7
     # greedy at first; a retry must be able to say something else
@@ -241,12 +242,14 @@ def test_scores_know_chinese(tiny, make_run, write_csv, script):
     )  # an empty one does not count
 
 
-def test_a_judge(tiny, make_run, make_reward, write_csv, script, tmp_path):
+def test_a_judge(tiny, make_run, make_reward, make_adapter, write_csv, script, tmp_path):
     make_reward("judge", tiny)
-    script(lambda messages, sampling, adapter: f"{adapter or 'base'} says hello")
+    make_adapter("red", tiny, seed=1)
+    script(lambda messages, sampling, adapter: "Hello")
     run = make_run(
         write_csv("in.csv", PROMPTS[:3]),
         prompt_template="{text}",
+        adapter="red",
         adapter_b="base",
         judge="judge",
         out=tmp_path / "o.csv",

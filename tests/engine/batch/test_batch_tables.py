@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import os
 
 import pytest
 
@@ -141,6 +142,47 @@ def test_rows_that_cannot_be_read_keep_their_place(tmp_path, tiny, make_run):
     first, second = _read(tmp_path / "failed.jsonl")
     assert first == {"row": 2, "failed": True, "reason": rows[1], "marks": []}
     assert (second["row"], second["failed"], second["marks"]) == (3, False, ["length"])
+
+
+def test_a_file_that_was_touched_or_copied_back_is_the_same(tmp_path, tiny, make_run, write_csv):
+    source = write_csv("in.csv", [{"text": "a"}])
+    run = answered(make_run(source, prompt_template="{text}"), [Result(1, {"reply": "A"})])
+    content = source.read_bytes()
+    source.unlink()
+    source.write_bytes(content)
+    os.utime(source, (1, 1))
+    assert write_results(run, tmp_path / "out.csv") == 1
+    assert (tmp_path / "out.csv").stat().st_mode & 0o777 == 0o666 & ~_umask(), "others may read it as any file"
+    source.write_bytes(content[::-1])  # as long as before
+    with pytest.raises(BadInput, match="has changed since the run began"):
+        write_results(run, tmp_path / "again.csv")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_a_second_column_of_the_same_name_hides_none(tmp_path):
+    (tmp_path / "in.csv").write_text("q,q,,\na,b,,\n")
+    assert tables.columns(tmp_path / "in.csv") == ["q", "q (2)", ""]
+    assert list(tables.read_rows(tmp_path / "in.csv")) == [{"q": "a", "q (2)": "b", "": ""}]
+
+
+@pytest.mark.parametrize("content", ["id;question\n1;hi\n", "id,question\n1,What, is red?\n"])
+def test_a_table_that_is_read_as_one_column_is_explained(tmp_path, tiny, make_run, content):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(BadInput, match="was read as one column"):
+        make_run(tmp_path / "in.csv", prompt_template="{question}")
+
+
+def test_an_empty_prompt_and_a_comparison_with_itself_are_refused(tiny, make_run, write_csv):
+    source = write_csv("in.csv", [{"text": "a"}])
+    with pytest.raises(BadInput, match="The prompt is empty"):
+        make_run(source, prompt_template=" \n")
+    with pytest.raises(BadInput, match="the same model"):
+        make_run(source, prompt_template="{text}", adapter_b="base")
 
 
 def test_a_file_that_changed_is_refused(tmp_path, tiny, make_run, write_csv):

@@ -5,7 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.models.text import StopText
+from engine.models.loader import load_tokenizer
+from engine.models.text import StopText, TokenText
 
 LETTERS = st.text("ab", max_size=30)
 STOPS = st.lists(st.text("ab", min_size=1, max_size=4), max_size=3)
@@ -35,3 +36,11 @@ def test_text_that_cannot_be_a_stop_string_is_shown_at_once():
     assert stopper.push(" ##") == " "
     assert stopper.push("#more") == ""
     assert stopper.found and stopper.rest() == ""
+
+
+def test_half_a_character_at_the_limit_is_left_out(starter):
+    tokenizer = load_tokenizer(starter)
+    ids = tokenizer("首都")["input_ids"]
+    text = TokenText(tokenizer)
+    shown = "".join(text.push(token) for token in ids[:-1]) + text.rest()
+    assert shown == "首"
