@@ -10,7 +10,8 @@ from openpyxl import load_workbook
 from playwright.sync_api import expect
 
 from engine.batch.results import results
-from engine.runs import Run, list_runs
+from engine.batch.spec import BatchSpec
+from engine.runs import Run, create_run, list_runs
 from tests.e2e.conftest import MINUTES, Person
 from tests.engine.training.helpers import end_all
 
@@ -128,3 +129,21 @@ def _download(ann: Person, ending: str) -> Path:
     ann.page.get_by_role("dialog").get_by_role("button", name="Close", exact=True).click()
     expect(ann.page.get_by_role("dialog")).to_have_count(0)
     return named
+
+
+def test_batches_of_one_file_open_each_for_itself(person, studio_home):
+    """What the browser sends is the label of the one that was chosen."""
+    file = studio_home / "in.csv"
+    file.write_text("q\nWhat?\n", encoding="utf-8")
+    spec = BatchSpec(file=file, prompt_template="{q}")
+    for _ in range(3):
+        create_run(spec.kind, spec.model_dump(mode="json"), "a command").update(state="stopped")
+    ann = person()
+    ann.open("batch")
+    ann.page.get_by_test_id("stMainBlockContainer").get_by_text("Batches (3)").click()
+    ann.settle()
+    for place, run in enumerate(list_runs()):
+        ann.widget("batch.chosen").get_by_text("in.csv").nth(place).click(timeout=10_000)
+        expect(ann.page).to_have_url(re.compile(run.id))
+        ann.page.wait_for_timeout(1500)
+        expect(ann.page).to_have_url(re.compile(run.id))
