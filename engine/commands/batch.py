@@ -74,7 +74,7 @@ def batch(arguments: argparse.Namespace) -> Any:
     except FailureWithResult as error:
         error.result |= _outcome(run)
         raise
-    return _tell(run)
+    return tell_outcome(run)
 
 
 def results(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def results(arguments: argparse.Namespace) -> dict[str, Any]:
     run = open_run(arguments.id)
     if run.kind != BatchSpec.kind:
         raise BadInput("The run {run} is no batch: it has no rows to ask again.", run=run.id)
-    outcome = _tell(run)
+    outcome = tell_outcome(run)
     if arguments.out:
         refuse_file(arguments.out)
         outcome["written"] = write_results(run, arguments.out)
@@ -149,7 +149,7 @@ def _tell_placement(run, model: str | None) -> None:
         say(str(plan))
 
 
-def _tell(run) -> dict[str, Any]:
+def tell_outcome(run) -> dict[str, Any]:
     """The outcome, in words too."""
     from engine.batch.results import problems
 

@@ -104,9 +104,11 @@ def resume(arguments: argparse.Namespace) -> dict[str, Any]:
     local.resume(run, dict(_pair(word) for word in arguments.set))
     if skipped:
         say(f"The checkpoint of step {', '.join(map(str, skipped))} is not whole and is passed over.")
-    begun = f"row {run.status().step}" if run.kind == BatchSpec.kind else f"step {step_of(newest) if newest else 0}"
-    say(f"Run {run.id} goes on from {begun}.")
-    return follow(run) if arguments.wait else describe(run)
+    if run.kind == BatchSpec.kind:
+        say(f"Run {run.id} goes on: {run.status().step} rows are done.")
+    else:
+        say(f"Run {run.id} goes on from step {step_of(newest) if newest else 0}.")
+    return _watch(run, arguments.wait)
 
 
 def _ask_again(run: Run, wait: bool) -> dict[str, Any]:
@@ -115,7 +117,17 @@ def _ask_again(run: Run, wait: bool) -> dict[str, Any]:
     if run.kind != BatchSpec.kind:
         raise BadInput("The run {run} is no batch: it has no rows to ask again.", run=run.id)
     say(f"Rows to be asked again: {rerun_failed(run)}.")
-    return follow(run) if wait else describe(run)
+    return _watch(run, wait)
+
+
+def _watch(run: Run, wait: bool) -> dict[str, Any]:
+    """What it is now, or at its end; a batch says what became of its rows."""
+    from engine.commands.batch import tell_outcome
+
+    if not wait:
+        return describe(run)
+    document = follow(run)
+    return {**document, **tell_outcome(run)} if run.kind == BatchSpec.kind else document
 
 
 def move(arguments: argparse.Namespace) -> dict[str, Any]:
