@@ -79,7 +79,7 @@ def _caption(run: Run) -> str:
     names = [spec.model or "", *(name for name in spec.sides.values() if name)]
     facts = [run_words.state_name(status.state), when(status.created)]
     if counts.rows:
-        facts.append(t("{n} of {all} rows", n=f"{counts.done + counts.failed:,}", all=f"{counts.rows:,}"))
+        facts.append(t("{n} rows", n=f"{counts.rows:,}"))
     if counts.failed:
         facts.append(t("{n} failed", n=f"{counts.failed:,}"))
     facts += map(literal, filter(None, names))
