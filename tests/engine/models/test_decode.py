@@ -89,7 +89,7 @@ def test_streamed_text_is_the_text_and_never_half_a_character(tokenizer, text):
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pieces = [stream.push(token) for token in ids]
     whole = tokenizer.decode(ids, skip_special_tokens=True)  # the vocabulary lacks some bytes of unassigned characters
-    assert "".join(pieces) + stream.rest() == whole
+    assert "".join(pieces) + stream.rest() == whole.rstrip("�")  # and nothing is shown of one that does not end
     assert "�" in whole or not any("�" in piece for piece in pieces)
 
 
