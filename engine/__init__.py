@@ -11,8 +11,6 @@ import sys
 # of a model that writes. A thousand turns are some twenty microseconds. On 2 cores, a decoding step of four rows and, beside
 # another one, a training step took: sleeping 48 ms and 4.6 s, a thousand turns 29 ms and 4.8 s, 300,000 turns 11.2 s.
 if "OMP_WAIT_POLICY" not in os.environ:
-    gnu = (
-        sys.platform == "linux"
-    )  # whose library, in torch's packages, can be told how long; others wait for ever if active
-    os.environ["OMP_WAIT_POLICY"] = "active" if gnu else "passive"
+    # GNU's library, which torch's packages for Linux bring, is told how long; others wait for ever if active
+    os.environ["OMP_WAIT_POLICY"] = "active" if sys.platform == "linux" else "passive"
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

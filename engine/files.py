@@ -56,9 +56,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A file beside `path`, to be written to, that takes its place when the block ends without an error."""
-    temporary = (
-        path.parent / f".{path.name[:80]}.{secrets.token_hex(8)}"
-    )  # tempfile's would be readable by its owner alone
+    # not tempfile's, which its owner alone may read; a name has at most 255 bytes
+    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}"
     temporary.touch(exist_ok=False)
     try:
         yield temporary

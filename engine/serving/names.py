@@ -73,7 +73,7 @@ def embedding_model(name: str | None) -> str:
             code="model_not_found",
             param="model",
             name=str(name)[:200],
-            known=", ".join(models) or "there is none",
+            known=", ".join(models) or "–",
         )
     return name or models[0]
 

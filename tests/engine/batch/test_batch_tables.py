@@ -10,6 +10,7 @@ import pytest
 from engine.batch import tables
 from engine.batch.prompts import check, preview
 from engine.batch.results import Result
+from engine.batch.source import count, read_source
 from engine.batch.spec import BatchSpec
 from engine.batch.template import Template
 from engine.batch.writing import write_failed, write_results
@@ -156,6 +157,14 @@ def test_a_file_that_was_touched_or_copied_back_is_the_same(tmp_path, tiny, make
     source.write_bytes(content[::-1])  # as long as before
     with pytest.raises(BadInput, match="has changed since the run began"):
         write_results(run, tmp_path / "again.csv")
+
+
+def test_a_file_that_changes_while_it_is_counted_is_another_one_then(tiny, make_run, write_csv):
+    source = write_csv("in.csv", [{"text": "a"}])
+    run = make_run(source, prompt_template="{text}")
+    count(run, lambda: source.write_text("text\nb\n") and os.utime(source, (1, 1)))
+    with pytest.raises(BadInput, match="has changed since the run began"):
+        read_source(run)
 
 
 def _umask() -> int:
