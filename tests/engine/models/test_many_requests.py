@@ -193,8 +193,8 @@ def test_every_family_says_in_company_what_generate_says(host, studio_home, kind
         prompt: Any = tokenizer(text, return_tensors="pt")
         with torch.inference_mode():
             output = model.generate(**prompt, max_new_tokens=longer, do_sample=False)  # pyright: ignore[reportCallIssue]
-        expected = tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).rstrip("�")
-        assert stream.wait().text == expected
+        expected = str(tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))
+        assert stream.wait().text == expected.rstrip("�")
     owner = host._owners["family"].owners[0]
     assert type(owner._new_batch(None)) is batch
 
