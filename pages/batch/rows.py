@@ -82,15 +82,20 @@ def _whole(row: Row, result: Result, spec: BatchSpec) -> None:
 
 
 def _problems(found: list[Result]) -> None:
+    why = t("What is wrong")
     table: dict[str, list[Any]] = {
         t("Row"): [result.row for result in found],
-        t("What is wrong"): [_why(result) or _marks(result) for result in found],
-        t("Asked"): [result.attempts for result in found],
+        why: [_why(result) or _marks(result) for result in found],
     }
-    if any(result.said for result in found):
+    said = any(result.said for result in found)
+    if said:
         table[t("What the model said")] = ["\n".join(result.said.values()) for result in found]
+    table[t("Asked")] = [result.attempts for result in found]
     st.dataframe(
         table,
+        column_config={
+            why: st.column_config.TextColumn(width=240 if said else None)
+        },  # both are seen beside each other
         hide_index=True,
         height="content",
         key="batch.problems",
